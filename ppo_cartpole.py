@@ -46,7 +46,8 @@ from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
 
-has_display = sys.platform != "linux" or "DISPLAY" in os.environ
+tf.get_logger().setLevel("ERROR")
+has_display = sys.platform != "linux" or bool(os.environ.get("DISPLAY"))
 pyglet.options["headless"] = not has_display  # draws through EGL, without an X server
 
 # ==== 超参数设置 · Hyperparameters ==========================================================
@@ -55,14 +56,14 @@ pyglet.options["headless"] = not has_display  # draws through EGL, without an X 
 steps_per_epoch = 5000  # environment steps in each epoch; a whole number from 1 to 1000000
 epochs = 20  # rounds of sampling, then updating; a whole number from 1 to 1000000
 gamma = 0.90  # discount factor, what a reward one step later is worth; a number from 0 to 1
-clip_ratio = 0.2  # how far an epoch may usefully move the policy; a number between 0 and 1
+clip_ratio = 0.2  # how far an epoch may usefully move the policy; a number above 0 and below 1
 policy_learning_rate = 3e-4  # Adam's step size for the actor; a positive, finite number
 value_function_learning_rate = 3e-4  # Adam's step size for the critic; a positive, finite number
 train_policy_iterations = 80  # most actor updates an epoch; a whole number from 1 to 1000000
 train_value_iterations = 80  # critic updates an epoch; a whole number from 1 to 1000000
 lam = 0.97  # GAE's lambda, from trusting the critic to trusting rewards; a number from 0 to 1
 target_kl = 0.01  # actor updates stop above 1.5 times this KL; a positive, finite number
-hidden_sizes = (64, 64)  # neurons in each hidden layer; whole numbers from 1 to 4096
+hidden_sizes = (64, 64)  # neurons in each hidden layer; one or more whole numbers from 1 to 4096
 render = False  # show the training in a live window, slowly; off where there is no display
 seed = 0  # makes a run repeatable, the article sets none; a whole number from 0 to 4294967295
 gif = True  # record the GIFs; on or off
@@ -74,10 +75,10 @@ hyperparameters = re.findall(
 
 
 def read_hyperparameters(arguments):
-    """Let command line `arguments`, a list of str, override the values above; check them all.
+    """Let `arguments`, a list of str as in sys.argv, override the values above; check them all.
 
-    Returns a dict from name to value. A bad value, given there or edited above, ends the program
-    with one line and exit code 2.
+    Returns a dict from name to value. Ends the program with one line and exit code 2 where a
+    value, given on the command line or edited above, is not what its comment says it must be.
     """
 
     def whole(value):
@@ -88,13 +89,13 @@ def read_hyperparameters(arguments):
         tempfile.TemporaryFile(dir=folder).close()
         return folder != ""
 
-    rules = {
+    rules = {  # how to read a value, and what it must satisfy
         "a whole number from 1 to 1000000": (whole, lambda n: 1 <= n <= 1000000),
         "a whole number from 0 to 4294967295": (whole, lambda n: 0 <= n <= 4294967295),
         "a number from 0 to 1": (float, lambda x: 0 <= x <= 1),
-        "a number between 0 and 1": (float, lambda x: 0 < x < 1),
+        "a number above 0 and below 1": (float, lambda x: 0 < x < 1),
         "a positive, finite number": (float, lambda x: 0 < x < math.inf),
-        "whole numbers from 1 to 4096": (
+        "one or more whole numbers from 1 to 4096": (
             lambda sizes: [whole(size) for size in sizes],
             lambda sizes: sizes and all(1 <= size <= 4096 for size in sizes),
         ),
@@ -105,28 +106,26 @@ def read_hyperparameters(arguments):
     parser = argparse.ArgumentParser(
         description="Train PPO-Clip on CartPole-v0; leave a GIF from before and one from after.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        usage=argparse.SUPPRESS,  # an error is then one line
+        usage=argparse.SUPPRESS,  # so that an error is one line
         allow_abbrev=False,
     )
     for name, meaning, must_be in hyperparameters:
-        options = {"default": globals()[name], "help": f"{meaning}; {must_be}"}
-        if rules[must_be][0] is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        elif name == "hidden_sizes":
-            options["nargs"] = "+"
-        parser.add_argument("--" + name.replace("_", "-"), **options)
+        kind = {"action": argparse.BooleanOptionalAction} if rules[must_be][0] is bool else {}
+        kind = {"nargs": "+"} if name == "hidden_sizes" else kind
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, default=globals()[name], help=f"{meaning}; {must_be}", **kind)
 
     values = vars(parser.parse_args(arguments))
     for name, _, must_be in hyperparameters:
+        given, why = values[name], ""
         convert, is_allowed = rules[must_be]
-        given, reason = values[name], ""
         try:
             values[name] = convert(given)
             good = is_allowed(values[name])
         except (OSError, TypeError, ValueError) as error:
-            good, reason = False, f" ({error})"
+            good, why = False, f" ({error})"
         if not good:
-            parser.error(f"{name} must be {must_be}; it is {given!r}{reason}")
+            parser.error(f"{name} must be {must_be}, not {given!r}{why}")
     return values
 
 
@@ -303,7 +302,6 @@ def train_value_function(observation_buffer, return_buffer):
 
 # ==== 游戏初始化 · Game and networks ========================================================
 keras.utils.set_random_seed(seed)
-tf.get_logger().setLevel("ERROR")
 env = gym.make("CartPole-v0")  # over at 12 degrees (the article says 15) or after 200 steps
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
@@ -337,18 +335,6 @@ def draw(mode):
         ) from error
 
 
-def record_episode():
-    """Play one episode with sampled actions; return a list of the pictures before each step."""
-    env.seed(seed)  # so that both GIFs start alike, and recording does not change the training
-    observation, done, frames = env.reset(), False, []
-    while not done:
-        frames.append(draw("rgb_array"))
-        logits, action = sample_action(observation.reshape(1, -1))
-        observation, reward, done, _ = env.step(action[0].numpy())
-    env.close()
-    return frames
-
-
 @contextlib.contextmanager
 def replacing(path):
     """Yield a path beside `path` to write to, and move it over `path` once that is done."""
@@ -372,6 +358,23 @@ def save_gif(path, frames):
                 writer.append_data(frame)
 
 
+def record_gif(path):
+    """Play one episode with sampled actions, save it at path, and say how long the pole stayed up.
+
+    Returns the pictures, one from before each step.
+    """
+    env.seed(seed)  # so that all GIFs start alike, and recording does not change the training
+    observation, done, frames = env.reset(), False, []
+    while not done:
+        frames.append(draw("rgb_array"))
+        logits, action = sample_action(observation.reshape(1, -1))
+        observation, reward, done, _ = env.step(action[0].numpy())
+    env.close()
+    save_gif(path, frames)
+    print(f"{path}: 杆子直立 {len(frames)} 步 · the pole stayed up for {len(frames)} steps")
+    return frames
+
+
 # ==== 模型训练 · Training ===================================================================
 
 
@@ -391,8 +394,8 @@ def step(action):
 
 
 @tf.function
-def sample_trajectory(observation, most_steps):
-    """Play until the episode is over or most_steps, an int32 scalar, are taken; fill the buffer.
+def sample_trajectory(observation, room):
+    """Play until the episode is over or `room` steps, an int32 scalar, are taken; store each.
 
     observation: float32 (1, observation_dimensions), a fresh start. Returns the observation
     after the last step, the number of steps, and whether the episode is over.
@@ -401,7 +404,7 @@ def sample_trajectory(observation, most_steps):
     Python three times a step takes ten times as long as the step.
     """
     done = False
-    for t in tf.range(most_steps):
+    for t in tf.range(room):
         if render:
             draw("human")
 
@@ -412,9 +415,11 @@ def sample_trajectory(observation, most_steps):
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
 
-        transition = [observation, action, reward, value_t, logprobability_t]
-        tf.numpy_function(buffer.store, transition, [])
+        tf.numpy_function(
+            buffer.store, [observation, action, reward, value_t, logprobability_t], []
+        )
 
+        # What comes from NumPy must tell the graph its shape.
         observation = tf.ensure_shape(observation_new, observation.shape)
         done = tf.ensure_shape(done, ())
         if done:
@@ -423,61 +428,74 @@ def sample_trajectory(observation, most_steps):
 
 
 def train():
-    """Run the epochs: sample steps_per_epoch steps, update both networks, print and log."""
+    """Sample steps_per_epoch steps, update both networks, print and log; all that epochs times."""
     env.seed(seed)
+    # A live window belongs to the main thread, so with one the loop runs there, outside the graph.
     sample = sample_trajectory.python_function if render else sample_trajectory
-    log_dir = Path(output_dir, "logs", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-    table = "".join(f"| {name} | {globals()[name]} |\n" for name, _, _ in hyperparameters)
-    with tf.summary.create_file_writer(str(log_dir)).as_default():
-        tf.summary.text("hyperparameters", f"| name | value |\n|---|---|\n{table}", step=0)
-        for epoch in tqdm(range(epochs), dynamic_ncols=True):
-            started = time.perf_counter()
-            sum_length = 0
-            num_episodes = 0
-            while sum_length < steps_per_epoch:
-                observation = env.reset().reshape(1, -1)
-                most_steps = tf.constant(steps_per_epoch - sum_length)
-                try:
-                    observation, episode_length, done = sample(observation, most_steps)
-                except tf.errors.OpError:
-                    raise step.error from None
-                last_value = 0 if done else critic(observation)
-                buffer.finish_trajectory(last_value)
-                sum_length += int(episode_length)
-                num_episodes += 1
-            seconds = time.perf_counter() - started
+    run = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    writer = tf.summary.create_file_writer(str(Path(output_dir, "logs", run)))
+    with writer.as_default(step=0):
+        settings = [f"| {name} | {globals()[name]} |" for name, _, _ in hyperparameters]
+        tf.summary.text("hyperparameters", "\n".join(["| name | value |", "|---|---|", *settings]))
 
-            observations, actions, advantages, returns, logprobabilities_old = buffer.get()
-            sampled = observations, actions, logprobabilities_old, advantages
-            for iteration in range(train_policy_iterations):
-                kl = train_policy(*sampled)
-                if kl > 1.5 * target_kl:  # too far from the policy that sampled this data
-                    break
-            for _ in range(train_value_iterations):
-                value_loss = train_value_function(observations, returns)
-            if not np.isfinite([kl, value_loss]).all():
-                raise FloatingPointError(
-                    f"epoch {epoch + 1}: the KL estimate is {kl:g} and the value loss "
-                    f"{value_loss:g}; try smaller learning rates"
-                )
+    for epoch in tqdm(range(epochs), dynamic_ncols=True):
+        started = time.perf_counter()
+        sum_length = 0
+        num_episodes = 0
+        while sum_length < steps_per_epoch:
+            observation = env.reset().reshape(1, -1)
+            room = tf.constant(steps_per_epoch - sum_length)
+            try:
+                observation, episode_length, done = sample(observation, room)
+            except tf.errors.OpError:
+                raise step.error from None
+            last_value = 0 if done else critic(observation)
+            buffer.finish_trajectory(last_value)
+            sum_length += int(episode_length)
+            num_episodes += 1
+        seconds = time.perf_counter() - started
 
-            # The last trajectory, cut off by the end of the epoch, counts as a whole one.
-            average = sum_length / num_episodes
-            tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average}")
+        (
+            observation_buffer,
+            action_buffer,
+            advantage_buffer,
+            return_buffer,
+            logprobability_buffer,
+        ) = map(tf.constant, buffer.get())  # to tensors once, not at every update
+        sampled = observation_buffer, action_buffer, logprobability_buffer, advantage_buffer
 
-            probabilities = tf.nn.softmax(actor(observations))
-            entropy = -tf.reduce_mean(tf.reduce_sum(probabilities * tf.nn.log_softmax(actor(observations)), 1))
-            for name, value in {
-                "average reward": buffer.reward_buffer.sum() / num_episodes,
-                "episode length": average,
-                "policy loss": policy_loss(*sampled),
-                "value loss": value_loss,
-                "KL": kl,
-                "policy iterations": iteration + 1,
-                "entropy": entropy,
-                "steps per second": steps_per_epoch / seconds,
-            }.items():
-                tf.summary.scalar(name, value, step=epoch + 1)
+        for iteration in range(train_policy_iterations):
+            kl = train_policy(*sampled)
+            if kl > 1.5 * target_kl:  # the sampled steps no longer speak for this policy
+                break
+
+        for _ in range(train_value_iterations):
+            value_loss = train_value_function(observation_buffer, return_buffer)
+
+        # The article's formula: a trajectory cut off by the end of the epoch counts as whole.
+        average = sum_length / num_episodes
+        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average}")
+
+        logits = actor(observation_buffer)
+        entropy = -tf.reduce_mean(
+            tf.reduce_sum(tf.nn.softmax(logits) * tf.nn.log_softmax(logits), axis=1)
+        )
+        with writer.as_default(step=epoch + 1):
+            tf.summary.scalar("average reward", buffer.reward_buffer.sum() / num_episodes)
+            tf.summary.scalar("episode length", average)
+            tf.summary.scalar("policy loss", policy_loss(*sampled))
+            tf.summary.scalar("value loss", value_loss)
+            tf.summary.scalar("KL", kl)
+            tf.summary.scalar("policy iterations", iteration + 1)
+            tf.summary.scalar("entropy", entropy)
+            tf.summary.scalar("steps per second", steps_per_epoch / seconds)
+        writer.flush()
+        # At entropy 0 every action is certain, and the gradient is 0 for good.
+        if not np.isfinite([kl, value_loss]).all() or entropy == 0:
+            raise FloatingPointError(
+                f"nothing more can be learnt after epoch {epoch + 1}: KL {kl:g}, value loss "
+                f"{value_loss:g}, entropy {entropy:g}; try smaller learning rates"
+            )
 
 
 # ==== 保存训练后的运动情况 · Recording after training, and the whole run ====================
@@ -491,49 +509,40 @@ def side_by_side(before, after):
     """
     # Digits of 3 x 5 pixels, a row of three bits a figure: none of the packages draws text.
     digits = "75557 26227 71747 71717 55711 74717 74757 71111 75757 75717".split()
+    bits = [[[int(row) & bit for bit in (4, 2, 1)] for row in digit] for digit in digits]
+    glyphs = np.kron(bits, np.ones((1, 8, 8))) > 0
     pictures = []
     for t in range(max(len(before), len(after))):
         halves = []
         for episode in (before, after):
             steps = min(t + 1, len(episode))
             half = episode[steps - 1].copy()
-            ink = (0, 0, 0) if t < len(episode) else (200, 0, 0)
             for place, digit in enumerate(str(steps)):
-                for row, bits in enumerate(digits[int(digit)]):
-                    for column in range(3):
-                        if int(bits) & (4 >> column):
-                            x, y = 20 + 8 * (4 * place + column), 20 + 8 * row
-                            half[y : y + 8, x : x + 8] = ink
+                corner = half[20:60, 20 + 32 * place : 44 + 32 * place]
+                corner[glyphs[int(digit)]] = (0, 0, 0) if t < len(episode) else (200, 0, 0)
+            half[:, -2:] = 0  # a line between the two
             halves.append(half)
         pictures.append(np.hstack(halves))
     return pictures
 
 
-def main():
-    """Record, train, record again; leave GIFs, trained networks and logs in output_dir."""
-    folder = Path(output_dir)
-
-    def record(name):
-        frames = record_episode()
-        save_gif(folder / name, frames)
-        print(f"{folder / name}: 杆子直立 {len(frames)} 步 · the pole stayed up for {len(frames)} steps")
-        return frames
-
-    if gif:
-        before = record("未训练前的样子.gif")
-    train()
-    for name, network in (("actor.keras", actor), ("critic.keras", critic)):
-        with replacing(folder / name) as temporary:
-            network.save(temporary)
-    if gif:
-        after = record("训练后的样子.gif")
-        save_gif(folder / "训练前后对比.gif", side_by_side(before, after))
-        print(f"{folder / '训练前后对比.gif'}: 左为训练前，右为训练后 · before left, after right")
-
-
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+    folder = Path(output_dir)
     try:
-        main()
-    except (OSError, RuntimeError, FloatingPointError) as error:
+        if gif:
+            before = record_gif(folder / "未训练前的样子.gif")
+        train()
+        for name, network in (("actor.keras", actor), ("critic.keras", critic)):
+            with replacing(folder / name) as temporary:
+                network.save(temporary)
+        if gif:
+            after = record_gif(folder / "训练后的样子.gif")
+            save_gif(folder / "训练前后对比.gif", side_by_side(before, after))
+            print(
+                f"{folder / '训练前后对比.gif'}: 左为训练前，右为训练后 · before left, after right"
+            )
+    except (OSError, RuntimeError, FloatingPointError, tf.errors.OpError) as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stdout = None  # or Python would try once more at exit, and complain
         sys.exit(f"ppo_cartpole.py: error: {error}")
