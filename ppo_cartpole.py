@@ -7,7 +7,6 @@ sections follow the article, under its headings.
 
 # ==== 库准备 · Libraries ====================================================================
 import argparse
-import atexit
 import contextlib
 import math
 import os
@@ -16,15 +15,19 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 
+half_written = set()  # files on their way to their place
+
+
 def stop(signal_number, frame):
-    """End on Ctrl-C or SIGTERM with one line and the shell's usual exit code, 130 or 143."""
-    signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not cut the tidying short
-    name = signal.Signals(signal_number).name
-    atexit.register(print, f"ppo_cartpole.py: stopped by {name}", file=sys.stderr)
-    sys.exit(128 + signal_number)
+    """End on Ctrl-C or SIGTERM: tidy up, say so in one line, exit with the shell's 130 or 143."""
+    for path in half_written:
+        path.unlink(missing_ok=True)
+    os.write(2, f"\nppo_cartpole.py: stopped by {signal.Signals(signal_number).name}\n".encode())
+    os._exit(128 + signal_number)  # at once: an exception could be swallowed on its way up
 
 
 if __name__ == "__main__":  # before TensorFlow, which takes seconds to import
@@ -49,6 +52,7 @@ from tqdm import tqdm
 tf.get_logger().setLevel("ERROR")
 has_display = sys.platform != "linux" or bool(os.environ.get("DISPLAY"))
 pyglet.options["headless"] = not has_display  # draws through EGL, without an X server
+warnings.filterwarnings("ignore", "No device available for EGL")  # if that matters, it raises too
 
 # ==== 超参数设置 · Hyperparameters ==========================================================
 # Edit them here or set them by name: `python ppo_cartpole.py --steps-per-epoch 500`. Each
@@ -67,7 +71,7 @@ hidden_sizes = (64, 64)  # neurons in each hidden layer; one or more whole numbe
 render = False  # show the training in a live window, slowly; off where there is no display
 seed = 0  # makes a run repeatable, the article sets none; a whole number from 0 to 4294967295
 gif = True  # record the GIFs; on or off
-output_dir = "outputs"  # where a run leaves its files; a folder that can be written to
+output_dir = "outputs"  # where a run leaves its files; a folder with room to write 2 MB
 
 hyperparameters = re.findall(
     r"^(\w+) = .+?  # (.+); (.+)$", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE
@@ -86,7 +90,8 @@ def read_hyperparameters(arguments):
 
     def writable(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(2_000_000))  # as much as a run leaves there
         return folder != ""
 
     rules = {  # how to read a value, and what it must satisfy
@@ -101,7 +106,7 @@ def read_hyperparameters(arguments):
         ),
         "off where there is no display": (bool, lambda on: has_display or not on),
         "on or off": (bool, lambda on: True),
-        "a folder that can be written to": (str, writable),
+        "a folder with room to write 2 MB": (str, writable),
     }
     parser = argparse.ArgumentParser(
         description="Train PPO-Clip on CartPole-v0; leave a GIF from before and one from after.",
@@ -328,10 +333,11 @@ def draw(mode):
     try:
         return env.render(mode=mode)
     except Exception as error:  # pyglet, gym and the graphics driver each raise their own
+        cause = error.__context__ or error  # gym's own words about OpenGL are out of date
         raise RuntimeError(
-            f"cannot draw the game ({' '.join(str(error).split()) or type(error).__name__}); on "
-            "Debian or Ubuntu, apt install libgl1 libglu1-mesa libegl1; if DISPLAY names no "
-            "display, unset it; or train without drawing: --no-gif"
+            f"cannot draw the game: {cause} (DISPLAY is {os.environ.get('DISPLAY')}). On Debian or "
+            "Ubuntu: apt install libgl1 libglu1-mesa libegl1. If DISPLAY names a screen that is "
+            "not there, unset it. Or train without drawing: --no-gif"
         ) from error
 
 
@@ -339,11 +345,15 @@ def draw(mode):
 def replacing(path):
     """Yield a path beside `path` to write to, and move it over `path` once that is done."""
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    half_written.add(temporary)
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(f"cannot write {path}, which is as it was ({error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+        half_written.remove(temporary)
 
 
 def save_gif(path, frames):
@@ -528,21 +538,23 @@ def side_by_side(before, after):
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
-    folder = Path(output_dir)
+    untrained, trained, both = (
+        Path(output_dir, os.fsdecode(name.encode()))  # UTF-8, even where the console is not
+        for name in ("未训练前的样子.gif", "训练后的样子.gif", "训练前后对比.gif")
+    )
     try:
         if gif:
-            before = record_gif(folder / "未训练前的样子.gif")
+            before = record_gif(untrained)
         train()
         for name, network in (("actor.keras", actor), ("critic.keras", critic)):
-            with replacing(folder / name) as temporary:
+            with replacing(Path(output_dir, name)) as temporary:
                 network.save(temporary)
         if gif:
-            after = record_gif(folder / "训练后的样子.gif")
-            save_gif(folder / "训练前后对比.gif", side_by_side(before, after))
-            print(
-                f"{folder / '训练前后对比.gif'}: 左为训练前，右为训练后 · before left, after right"
-            )
+            after = record_gif(trained)
+            save_gif(both, side_by_side(before, after))
+            print(f"{both}: 左为训练前，右为训练后 · before on the left, after on the right")
+    except BrokenPipeError:
+        sys.stdout = None  # or Python would write there again on its way out
+        sys.exit("ppo_cartpole.py: error: stopped, because standard output was closed")
     except (OSError, RuntimeError, FloatingPointError, tf.errors.OpError) as error:
-        if isinstance(error, BrokenPipeError):
-            sys.stdout = None  # or Python would try once more at exit, and complain
         sys.exit(f"ppo_cartpole.py: error: {error}")
