@@ -18,7 +18,6 @@ import time
 import warnings
 from pathlib import Path
 
-
 half_written = set()  # files on their way to their place
 
 

@@ -1,0 +1,89 @@
+"""The article's networks and updates once more, in NumPy and float64, from the papers alone."""
+
+import numpy as np
+
+
+def layers_of(network):
+    """The weights of a Keras network as [(matrix, bias), ...] in float64."""
+    weights = [weight.astype(np.float64) for weight in network.get_weights()]
+    return list(zip(weights[::2], weights[1::2], strict=True))
+
+
+def forward(layers, x):
+    """Every layer's output for inputs x (batch, n): tanh in between, nothing after the last."""
+    outputs = [np.asarray(x, np.float64)]
+    for number, (matrix, bias) in enumerate(layers, 1):
+        z = outputs[-1] @ matrix + bias
+        outputs.append(np.tanh(z) if number < len(layers) else z)
+    return outputs
+
+
+def backward(layers, outputs, gradient):
+    """Gradients [matrix, bias, ...] by the chain rule, from the gradient at the last output."""
+    gradients = []
+    for number in range(len(layers), 0, -1):
+        if number < len(layers):
+            gradient = gradient * (1 - outputs[number] ** 2)
+        gradients[:0] = [outputs[number - 1].T @ gradient, gradient.sum(axis=0)]
+        gradient = gradient @ layers[number - 1][0].T
+    return gradients
+
+
+def log_softmax(logits):
+    """Log-probabilities (batch, n) without overflow."""
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def log_probability(layers, observations, actions):
+    """log pi(a|s) of the actions taken, (batch,)."""
+    return log_softmax(forward(layers, observations)[-1])[np.arange(len(actions)), actions]
+
+
+def clip_loss(ratios, advantages, clip_ratio):
+    """PPO-Clip, Schulman et al. 2017, equation 7, as it is printed there, negated."""
+    clipped = np.clip(ratios, 1 - clip_ratio, 1 + clip_ratio)
+    return -np.mean(np.minimum(ratios * advantages, clipped * advantages))
+
+
+def policy_gradients(layers, observations, actions, old, advantages, clip_ratio):
+    """Gradients of clip_loss by the network's weights."""
+    outputs = forward(layers, observations)
+    log_probabilities = log_softmax(outputs[-1])
+    rows = np.arange(len(actions))
+    ratios = np.exp(log_probabilities[rows, actions] - old)
+    beyond = np.where(advantages > 0, ratios > 1 + clip_ratio, ratios < 1 - clip_ratio)
+    by_log_probability = np.where(beyond, 0, -ratios * advantages) / len(actions)
+    one_hot = np.eye(log_probabilities.shape[1])[actions]
+    return backward(
+        layers, outputs, by_log_probability[:, None] * (one_hot - np.exp(log_probabilities))
+    )
+
+
+def value_gradients(layers, observations, returns):
+    """Gradients of the mean squared error by the network's weights."""
+    outputs = forward(layers, observations)
+    return backward(layers, outputs, 2 * (outputs[-1] - returns[:, None]) / len(returns))
+
+
+class Adam:
+    """Kingma and Ba 2015, in the form given before their section 2.1, TensorFlow's epsilon."""
+
+    def __init__(self, learning_rate):
+        self.learning_rate, self.t, self.moments = learning_rate, 0, None
+
+    def step(self, layers, gradients):
+        """Return the layers after one step."""
+        self.t += 1
+        self.moments = self.moments or [(0.0, 0.0)] * len(gradients)
+        self.moments = [
+            (0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2)
+            for (m, v), g in zip(self.moments, gradients, strict=True)
+        ]
+        rate = self.learning_rate * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t)
+        flat = [
+            weight - rate * m / (np.sqrt(v) + 1e-7)
+            for weight, (m, v) in zip(sum(layers, ()), self.moments, strict=True)
+        ]
+        return list(zip(flat[::2], flat[1::2], strict=True))

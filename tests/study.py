@@ -1,0 +1,123 @@
+"""How well does it learn? Many seeds, beside the article's printout.
+
+`python tests/study.py` trains seeds 1 to 10 with the declared gamma and lam and with the pair that
+the article's printout really used, and prints the README's results: tables and a chart in Markdown.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import gym
+import numpy as np
+import reference
+from tqdm import tqdm
+
+SCRIPT = Path(__file__).parent.parent / "ppo_cartpole.py"
+PAIRS = [(0.90, 0.97), (0.99, 0.95)]
+SOLVED = 195  # CartPole-v0's own bar, over 100 episodes
+ARTICLE = {1: 30.9, 2: 40.3, 9: 185.2, 11: 172.4, 14: 172.4, 18: 185.2, 20: 200.0}
+
+
+def run_script(folder, *arguments):
+    """Run the script as a user would; return the printed averages and the actor's layers."""
+    command = [sys.executable, SCRIPT, "--no-gif", "--output-dir", folder, *map(str, arguments)]
+    output = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", check=True
+    ).stdout
+    from tensorflow import keras  # here, so that --help is quick
+
+    actor = keras.models.load_model(Path(folder, "actor.keras"), compile=False)
+    return [float(line.split()[-1]) for line in output.splitlines()], reference.layers_of(actor)
+
+
+def play(layers, greedy, seed, episodes=100):
+    """The mean length of fresh episodes, with a forward pass and a sampler of our own."""
+    env = gym.make("CartPole-v0")
+    env.seed(10_000 + seed)  # no start seen in training
+    rng = np.random.default_rng(seed)
+    steps = 0
+    for _ in range(episodes):
+        observation, done = env.reset(), False
+        while not done:
+            left, right = reference.forward(layers, observation[None])[-1][0]
+            chance = 1 / (1 + np.exp(left - right))
+            observation, _, done, _ = env.step(int(chance > (0.5 if greedy else rng.random())))
+            steps += 1
+    return steps / episodes
+
+
+def spread(values):
+    """Lowest, median, highest."""
+    return f"{min(values):.1f} / {np.median(values):.1f} / {max(values):.1f}"
+
+
+def chart(curves):
+    """A Mermaid chart of printed averages: the lines are lowest, median and highest."""
+    lowest, median, highest = (
+        [round(float(value), 1) for value in statistic(curves, axis=0)]
+        for statistic in (np.min, np.median, np.max)
+    )
+    return f"""```mermaid
+xychart-beta
+    title "Average reward by epoch: lowest, median and highest of {len(curves)} seeds"
+    x-axis "epoch" 1 --> {len(lowest)}
+    y-axis "average reward" 0 --> 200
+    line {lowest}
+    line {median}
+    line {highest}
+```"""
+
+
+def main():
+    """Train, evaluate, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
+    seeds = range(1, parser.parse_args().seeds + 1)
+
+    untrained = {"sampled": [], "greedy": []}
+    trained = {pair: {"curves": [], "sampled": [], "greedy": []} for pair in PAIRS}
+    bar = tqdm(total=len(seeds) * (len(PAIRS) + 1), unit="run")
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in seeds:
+            # One update this small leaves the networks as they were built.
+            start = "--epochs 1 --steps-per-epoch 1 --train-policy-iterations 1".split()
+            layers = run_script(
+                folder, "--seed", seed, *start, "--policy-learning-rate", 1e-30
+            )[1]
+            for way, lengths in untrained.items():
+                lengths.append(play(layers, way == "greedy", seed))
+            bar.update()
+            for (gamma, lam), results in trained.items():
+                averages, layers = run_script(
+                    folder, "--seed", seed, "--gamma", gamma, "--lam", lam
+                )
+                results["curves"].append(averages)
+                for way in untrained:
+                    results[way].append(play(layers, way == "greedy", seed))
+                bar.update()
+    bar.close()
+
+    headings = [f"gamma {gamma}, lam {lam}" for gamma, lam in PAIRS]
+    print(f"Lowest / median / highest of {len(seeds)} seeds.\n")
+    print(f"| printed average | the article | {' | '.join(headings)} |\n|---|---|---|---|")
+    for epoch, printed in ARTICLE.items():
+        columns = [[curve[epoch - 1] for curve in trained[pair]["curves"]] for pair in PAIRS]
+        print(f"| epoch {epoch} | {printed} | {' | '.join(map(spread, columns))} |")
+    columns = [[np.mean(curve[-5:]) for curve in trained[pair]["curves"]] for pair in PAIRS]
+    print(f"| mean of the last five | | {' | '.join(map(spread, columns))} |\n")
+
+    print(f"| 100 fresh episodes | untrained | {' | '.join(headings)} |\n|---|---|---|---|")
+    for way in untrained:
+        columns = [untrained[way]] + [trained[pair][way] for pair in PAIRS]
+        print(f"| actions {way} | {' | '.join(map(spread, columns))} |")
+        misses = [sum(length < SOLVED for length in lengths) for lengths in columns]
+        cells = " | ".join(f"{missed} of {len(seeds)}" for missed in misses)
+        print(f"| … seeds below {SOLVED} | {cells} |")
+    print(f"\n{chart(trained[PAIRS[0]]['curves'])}")
+
+
+if __name__ == "__main__":
+    main()
