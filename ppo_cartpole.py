@@ -33,10 +33,11 @@ if __name__ == "__main__":  # before TensorFlow, which takes seconds to import
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
 
-# TensorFlow's own settings, for those who have not chosen: no start-up noise, and one thread
-# between operations, because these networks are so small that handing work over costs more.
+# TensorFlow's own settings, for those who have not chosen: no start-up noise, and one thread,
+# because these networks are so small that sharing the work costs more than it saves.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import gym
 import imageio
@@ -387,52 +388,67 @@ def record_gif(path):
 # ==== 模型训练 · Training ===================================================================
 
 
-def step(action):
-    """Take one environment step, and give the graph the types it expects.
+trajectory = []  # the one under way: each step's observation, action and reward
 
-    action: an integer. Returns the next observation, float32 (1, observation_dimensions), the
-    reward, float32, and whether the episode is over. Reaching 200 steps counts as over, as in
-    the article: nothing stands for the rewards that would have followed.
+
+def step(observation, action):
+    """Take one step in the environment, and note it in `trajectory`.
+
+    observation: float32 (1, observation_dimensions); action: an integer. Returns the next
+    observation, shaped alike, and whether the episode is over. Reaching 200 steps counts as
+    over, as in the article: nothing stands for the rewards that would have followed.
     """
     try:
         observation_new, reward, done, _ = env.step(action)
     except Exception as error:  # TensorFlow would bury it in a page of its own
+        trajectory.clear()
         step.error = RuntimeError(f"the environment failed: {error!r}")
         raise step.error from error
-    return observation_new.reshape(1, -1), np.float32(reward), done
+    trajectory.append((observation[0], action, reward))
+    return observation_new.reshape(1, -1), done
+
+
+def observations_and_actions():
+    """Return those in `trajectory`: float32 (n, observation_dimensions) and int64 (n,)."""
+    observations, actions, _ = zip(*trajectory)
+    return np.array(observations), np.array(actions)
+
+
+def store(values, log_probabilities):
+    """Store the steps in `trajectory`, each with its value and log-probability, float32 (n,)."""
+    for (observation, action, reward), *thoughts in zip(trajectory, values, log_probabilities):
+        buffer.store(observation, action, reward, *thoughts)
+    trajectory.clear()
 
 
 @tf.function
 def sample_trajectory(observation, room):
-    """Play until the episode is over or `room` steps, an int32 scalar, are taken; store each.
+    """Play until the episode is over or `room` steps, an int32 scalar, are taken; store them.
 
     observation: float32 (1, observation_dimensions), a fresh start. Returns the observation
     after the last step, the number of steps, and whether the episode is over.
 
-    This is the article's inner loop. It runs inside the graph because calling TensorFlow from
-    Python three times a step takes ten times as long as the step.
+    This is the article's inner loop. It runs inside the graph, and the networks judge all its
+    steps at once, because every call from Python costs far more than what it computes.
     """
     done = False
     for t in tf.range(room):
         if render:
             draw("human")
-
         logits, action = sample_action(observation)
-        observation_new, reward, done = tf.numpy_function(
-            step, [action[0]], [tf.float32, tf.float32, tf.bool]
-        )
-        value_t = critic(observation)
-        logprobability_t = logprobabilities(logits, action)
-
-        tf.numpy_function(
-            buffer.store, [observation, action, reward, value_t, logprobability_t], []
-        )
-
-        # What comes from NumPy must tell the graph its shape.
-        observation = tf.ensure_shape(observation_new, observation.shape)
+        observation, done = tf.numpy_function(step, [observation, action[0]], [tf.float32, tf.bool])
+        # The graph cannot know the shape of what comes from outside.
+        observation = tf.ensure_shape(observation, (1, observation_dimensions))
         done = tf.ensure_shape(done, ())
         if done:
             break
+
+    observations, actions = tf.numpy_function(observations_and_actions, [], [tf.float32, tf.int64])
+    observations = tf.ensure_shape(observations, (None, observation_dimensions))
+    actions = tf.ensure_shape(actions, (None,))
+    values = critic(observations)
+    log_probabilities = logprobabilities(actor(observations), actions)
+    tf.numpy_function(store, [values, log_probabilities], [])
     return observation, t + 1, done
 
 

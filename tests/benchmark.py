@@ -47,7 +47,8 @@ def article_train(ppo):
 def worker(way, epochs):
     """Train one way in this process; print a progress line an epoch, then the measurements."""
     if way == "article":
-        os.environ["TF_NUM_INTEROP_THREADS"] = "0"  # TensorFlow's default, as the article has it
+        for name in ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"):
+            os.environ[name] = "0"  # TensorFlow's default, which is what the article gets
     import ppo_cartpole as ppo
 
     seconds = {"train_policy": 0.0, "train_value_function": 0.0}

@@ -84,9 +84,7 @@ def main():
         for seed in seeds:
             # One update this small leaves the networks as they were built.
             start = "--epochs 1 --steps-per-epoch 1 --train-policy-iterations 1".split()
-            layers = run_script(
-                folder, "--seed", seed, *start, "--policy-learning-rate", 1e-30
-            )[1]
+            layers = run_script(folder, "--seed", seed, *start, "--policy-learning-rate", 1e-30)[1]
             for way, lengths in untrained.items():
                 lengths.append(play(layers, way == "greedy", seed))
             bar.update()
