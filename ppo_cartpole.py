@@ -74,7 +74,7 @@ gif = True  # record the GIFs; on or off
 output_dir = "outputs"  # where a run leaves its files; a folder with room to write 2 MB
 
 hyperparameters = re.findall(
-    r"^(\w+) = .+?  # (.+); (.+)$", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE
+    r"^(\w+) *=.+?# *(.+); (.+)$", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE
 )
 
 
@@ -344,6 +344,7 @@ def draw(mode):
 @contextlib.contextmanager
 def replacing(path):
     """Yield a path beside `path` to write to, and move it over `path` once that is done."""
+    path = Path(path)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     half_written.add(temporary)
     try:
@@ -506,14 +507,14 @@ def train():
             tf.reduce_sum(tf.nn.softmax(logits) * tf.nn.log_softmax(logits), axis=1)
         )
         with writer.as_default(step=epoch + 1):
-            tf.summary.scalar("average reward", buffer.reward_buffer.sum() / num_episodes)
-            tf.summary.scalar("episode length", average)
-            tf.summary.scalar("policy loss", policy_loss(*sampled))
-            tf.summary.scalar("value loss", value_loss)
-            tf.summary.scalar("KL", kl)
-            tf.summary.scalar("policy iterations", iteration + 1)
-            tf.summary.scalar("entropy", entropy)
-            tf.summary.scalar("steps per second", steps_per_epoch / seconds)
+            tf.summary.scalar("episodes/average reward", buffer.reward_buffer.sum() / num_episodes)
+            tf.summary.scalar("episodes/average length", average)
+            tf.summary.scalar("episodes/steps per second", steps_per_epoch / seconds)
+            tf.summary.scalar("updates/policy loss", policy_loss(*sampled))
+            tf.summary.scalar("updates/value loss", value_loss)
+            tf.summary.scalar("updates/KL", kl)
+            tf.summary.scalar("updates/policy iterations", iteration + 1)
+            tf.summary.scalar("updates/entropy", entropy)
         writer.flush()
         # At entropy 0 every action is certain, and the gradient is 0 for good.
         if not np.isfinite([kl, value_loss]).all() or entropy == 0:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -49,6 +50,7 @@ def worker(way, epochs):
     if way == "article":
         for name in ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"):
             os.environ[name] = "0"  # TensorFlow's default, which is what the article gets
+    sys.path.insert(0, str(Path(__file__).parent.parent))
     import ppo_cartpole as ppo
 
     seconds = {"train_policy": 0.0, "train_value_function": 0.0}

@@ -5,6 +5,7 @@ the article's printout really used, and prints the README's results: tables and 
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ def run_script(folder, *arguments):
     output = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", check=True
     ).stdout
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from tensorflow import keras  # here, so that --help is quick
 
     actor = keras.models.load_model(Path(folder, "actor.keras"), compile=False)
@@ -60,9 +62,13 @@ def chart(curves):
         [round(float(value), 1) for value in statistic(curves, axis=0)]
         for statistic in (np.min, np.median, np.max)
     )
+    colours = (
+        "%%{init: {'themeVariables': {'xyChart': {'plotColorPalette': '#888, #d33, #888'}}}}%%"
+    )
     return f"""```mermaid
+{colours}
 xychart-beta
-    title "Average reward by epoch: lowest, median and highest of {len(curves)} seeds"
+    title "Printed average: median (red), lowest and highest of {len(curves)} seeds"
     x-axis "epoch" 1 --> {len(lowest)}
     y-axis "average reward" 0 --> 200
     line {lowest}

@@ -168,16 +168,18 @@ def test_the_log_opens_in_tensorboard(default_run):
         assert [event.step for event in events] == list(range(1, 21))
         values[tag] = np.array([tf.make_ndarray(event.tensor_proto).item() for event in events])
     printed = averages(default_run.lines)
-    np.testing.assert_allclose(values.pop("average reward"), printed, rtol=1e-6)
-    np.testing.assert_allclose(values.pop("episode length"), printed, rtol=1e-6)
-    iterations, kl = values.pop("policy iterations"), values.pop("KL")
+    np.testing.assert_allclose(values.pop("episodes/average reward"), printed, rtol=1e-6)
+    np.testing.assert_allclose(values.pop("episodes/average length"), printed, rtol=1e-6)
+    iterations, kl = values.pop("updates/policy iterations"), values.pop("updates/KL")
     assert np.all((iterations == 80) | (kl > 0.015))  # stopped only where the KL was too large
     assert np.all((1 <= iterations) & (iterations <= 80))
-    entropy = values.pop("entropy")
+    entropy = values.pop("updates/entropy")
     assert np.all((0 < entropy) & (entropy <= np.log(2) + 1e-6)) and entropy[0] > 0.6
-    assert np.all(values.pop("steps per second") > 0)
-    assert np.all(values.pop("value loss") > 0)
-    assert np.all(values.pop("policy loss") < 0.01)  # normalised advantages: 0 where nothing moved
+    assert np.all(values.pop("episodes/steps per second") > 0)
+    assert np.all(values.pop("updates/value loss") > 0)
+    assert np.all(
+        values.pop("updates/policy loss") < 0.01
+    )  # normalised advantages: 0 where nothing moved
     assert values == {}
 
 
