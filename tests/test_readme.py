@@ -1,12 +1,13 @@
 """What the README says is true: its commands, its example, its tables, its pictures."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
 
 import numpy as np
-from conftest import ROOT
+from conftest import ROOT, SCRIPT
 from test_gifs import decode
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,10 +38,16 @@ def test_the_example_records_with_the_saved_network(default_run):
 
 
 def test_the_hyperparameter_table_is_the_files(ppo):
+    assignments = [
+        node for node in ast.parse(SCRIPT.read_text("utf-8")).body if type(node) is ast.Assign
+    ]
+    values = {
+        node.targets[0].id: node.value for node in assignments if type(node.targets[0]) is ast.Name
+    }
     rows = re.findall(r"^\| `(\w+)` \| (\S.*?) \|", README.split("## Hyperparameters")[1], re.M)
     assert [name for name, _ in rows] == [name for name, _, _ in ppo.hyperparameters]
     for name, shown in rows:
-        value = getattr(ppo, name)
+        value = ast.literal_eval(values[name])
         if isinstance(value, bool):
             assert shown == ("on" if value else "off")
         elif isinstance(value, tuple):
