@@ -73,6 +73,7 @@ seed = 0  # makes a run repeatable, the article sets none; a whole number from 0
 gif = True  # record the GIFs; on or off
 output_dir = "outputs"  # where a run leaves its files; a folder with room to write 2 MB
 
+# (name, meaning, what it must be) of each, so that --help and the checks say what is said above.
 hyperparameters = re.findall(
     r"^(\w+) *=.+?# *(.+); (.+)$", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE
 )
@@ -81,8 +82,8 @@ hyperparameters = re.findall(
 def read_hyperparameters(arguments):
     """Let `arguments`, a list of str as in sys.argv, override the values above; check them all.
 
-    Returns a dict from name to value. Ends the program with one line and exit code 2 where a
-    value, given on the command line or edited above, is not what its comment says it must be.
+    Returns a dict from name to value. Where one, given there or edited above, is not what its
+    comment says it must be, ends the program with one line and exit code 2.
     """
 
     def whole(value):
@@ -115,10 +116,12 @@ def read_hyperparameters(arguments):
         allow_abbrev=False,
     )
     for name, meaning, must_be in hyperparameters:
-        kind = {"action": argparse.BooleanOptionalAction} if rules[must_be][0] is bool else {}
-        kind = {"nargs": "+"} if name == "hidden_sizes" else kind
-        option = "--" + name.replace("_", "-")
-        parser.add_argument(option, default=globals()[name], help=f"{meaning}; {must_be}", **kind)
+        options = {"default": globals()[name], "help": f"{meaning}; {must_be}"}
+        if rules[must_be][0] is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif name == "hidden_sizes":
+            options["nargs"] = "+"
+        parser.add_argument("--" + name.replace("_", "-"), **options)
 
     values = vars(parser.parse_args(arguments))
     for name, _, must_be in hyperparameters:
@@ -389,7 +392,7 @@ def record_gif(path):
 # ==== 模型训练 · Training ===================================================================
 
 
-trajectory = []  # the one under way: each step's observation, action and reward
+trajectory = []  # the one under way: (observation, action, reward) of each step
 
 
 def step(observation, action):
@@ -429,8 +432,9 @@ def sample_trajectory(observation, room):
     observation: float32 (1, observation_dimensions), a fresh start. Returns the observation
     after the last step, the number of steps, and whether the episode is over.
 
-    This is the article's inner loop. It runs inside the graph, and the networks judge all its
-    steps at once, because every call from Python costs far more than what it computes.
+    This is the article's inner loop: sample, step, value, log-probability, store. It runs inside
+    the graph, and values all its steps at once, because to call TensorFlow from Python, or Python
+    from TensorFlow, takes far longer than what is computed.
     """
     done = False
     for t in tf.range(room):
@@ -438,7 +442,7 @@ def sample_trajectory(observation, room):
             draw("human")
         logits, action = sample_action(observation)
         observation, done = tf.numpy_function(step, [observation, action[0]], [tf.float32, tf.bool])
-        # The graph cannot know the shape of what comes from outside.
+        # The graph cannot know what shapes come from outside.
         observation = tf.ensure_shape(observation, (1, observation_dimensions))
         done = tf.ensure_shape(done, ())
         if done:
@@ -454,7 +458,11 @@ def sample_trajectory(observation, room):
 
 
 def train():
-    """Sample steps_per_epoch steps, update both networks, print and log; all that epochs times."""
+    """Run all epochs: sample steps_per_epoch steps, update both networks, print and log.
+
+    Raises FloatingPointError when nothing more can be learnt, RuntimeError when the environment
+    fails.
+    """
     env.seed(seed)
     # A live window belongs to the main thread, so with one the loop runs there, outside the graph.
     sample = sample_trajectory.python_function if render else sample_trajectory
