@@ -23,10 +23,13 @@ half_written = set()  # files on their way to their place
 
 def stop(signal_number, frame):
     """End on Ctrl-C or SIGTERM: tidy up, say so in one line, exit with the shell's 130 or 143."""
-    for path in half_written:
-        path.unlink(missing_ok=True)
-    os.write(2, f"\nppo_cartpole.py: stopped by {signal.Signals(signal_number).name}\n".encode())
-    os._exit(128 + signal_number)  # at once: an exception could be swallowed on its way up
+    try:
+        for path in half_written:
+            path.unlink(missing_ok=True)
+        name = signal.Signals(signal_number).name
+        os.write(2, f"\nppo_cartpole.py: stopped by {name}\n".encode())
+    finally:
+        os._exit(128 + signal_number)  # at once: an exception could be swallowed on its way up
 
 
 if __name__ == "__main__":  # before TensorFlow, which takes seconds to import
@@ -56,11 +59,12 @@ warnings.filterwarnings("ignore", "No device available for EGL")  # if that matt
 
 # ==== 超参数设置 · Hyperparameters ==========================================================
 # Edit them here or set them by name: `python ppo_cartpole.py --steps-per-epoch 500`. Each
-# comment says what the name means and, after the semicolon, what it must be.
+# comment says what the name means and, after the semicolon, what it must be. Keep the comments:
+# --help and the checks below read them.
 steps_per_epoch = 5000  # environment steps in each epoch; a whole number from 1 to 1000000
 epochs = 20  # rounds of sampling, then updating; a whole number from 1 to 1000000
 gamma = 0.90  # discount factor, what a reward one step later is worth; a number from 0 to 1
-clip_ratio = 0.2  # how far an epoch may usefully move the policy; a number above 0 and below 1
+clip_ratio = 0.2  # the share by which it pays to change a probability; a number above 0 and below 1
 policy_learning_rate = 3e-4  # Adam's step size for the actor; a positive, finite number
 value_function_learning_rate = 3e-4  # Adam's step size for the critic; a positive, finite number
 train_policy_iterations = 80  # most actor updates an epoch; a whole number from 1 to 1000000
@@ -73,9 +77,9 @@ seed = 0  # makes a run repeatable, the article sets none; a whole number from 0
 gif = True  # record the GIFs; on or off
 output_dir = "outputs"  # where a run leaves its files; a folder with room to write 2 MB
 
-# (name, meaning, what it must be) of each, so that --help and the checks say what is said above.
+# The name, the meaning and what it must be, of each.
 hyperparameters = re.findall(
-    r"^(\w+) *=.+?# *(.+); (.+)$", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE
+    r"^(\w+) *=.*# *(.+); (.+)$", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE
 )
 
 
@@ -88,6 +92,11 @@ def read_hyperparameters(arguments):
 
     def whole(value):
         return int(str(value))  # int() alone would read 2.5 as 2
+
+    def switch(value):
+        if not isinstance(value, bool):
+            raise TypeError("True or False")
+        return value
 
     def writable(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -105,8 +114,8 @@ def read_hyperparameters(arguments):
             lambda sizes: [whole(size) for size in sizes],
             lambda sizes: sizes and all(1 <= size <= 4096 for size in sizes),
         ),
-        "off where there is no display": (bool, lambda on: has_display or not on),
-        "on or off": (bool, lambda on: True),
+        "off where there is no display": (switch, lambda on: has_display or not on),
+        "on or off": (switch, lambda on: True),
         "a folder with room to write 2 MB": (str, writable),
     }
     parser = argparse.ArgumentParser(
@@ -117,7 +126,7 @@ def read_hyperparameters(arguments):
     )
     for name, meaning, must_be in hyperparameters:
         options = {"default": globals()[name], "help": f"{meaning}; {must_be}"}
-        if rules[must_be][0] is bool:
+        if rules[must_be][0] is switch:
             options["action"] = argparse.BooleanOptionalAction
         elif name == "hidden_sizes":
             options["nargs"] = "+"
@@ -130,7 +139,7 @@ def read_hyperparameters(arguments):
         try:
             values[name] = convert(given)
             good = is_allowed(values[name])
-        except (OSError, TypeError, ValueError) as error:
+        except (ArithmeticError, OSError, TypeError, ValueError) as error:
             good, why = False, f" ({error})"
         if not good:
             parser.error(f"{name} must be {must_be}, not {given!r}{why}")
@@ -141,6 +150,7 @@ if __name__ == "__main__":
     globals().update(read_hyperparameters(sys.argv[1:]))
 
 # ==== 模型定义 · Model definition ===========================================================
+# These use the networks, the optimizers and num_actions that the next section makes.
 
 
 # (1) 折扣累计和 · Discounted cumulative sums
@@ -162,58 +172,63 @@ class Buffer:
     """
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
-        self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)
-        self.action_buffer = np.zeros(size, dtype=np.int32)
-        self.advantage_buffer = np.zeros(size, dtype=np.float32)
-        self.reward_buffer = np.zeros(size, dtype=np.float32)
-        self.return_buffer = np.zeros(size, dtype=np.float32)
-        self.value_buffer = np.zeros(size, dtype=np.float32)
-        self.logprobability_buffer = np.zeros(size, dtype=np.float32)
-        self.gamma, self.lam = gamma, lam
-        self.pointer, self.trajectory_start_index = 0, 0
+        self.observation_buffer = np.zeros((size, observation_dimensions), np.float32)
+        self.action_buffer = np.zeros(size, np.int32)
+        self.reward_buffer, self.value_buffer = np.zeros((2, size), np.float32)
+        self.advantage_buffer, self.return_buffer = np.zeros((2, size), np.float32)
+        self.logprobability_buffer = np.zeros(size, np.float32)
+        self.gamma = gamma
+        self.lam = lam
+        self.pointer = 0  # where the next step goes
+        self.trajectory_start_index = 0  # where the trajectory under way began
 
     def store(self, observation, action, reward, value, logprobability):
         """Append one step: what was seen, done and paid, and what the networks thought of it.
 
         Raises IndexError when the buffer is full.
         """
-        self.observation_buffer[self.pointer] = observation
-        self.action_buffer[self.pointer] = action
-        self.reward_buffer[self.pointer] = reward
-        self.value_buffer[self.pointer] = value
-        self.logprobability_buffer[self.pointer] = logprobability
-        self.pointer += 1
+        t = self.pointer
+        self.observation_buffer[t] = observation
+        self.action_buffer[t] = action
+        self.reward_buffer[t] = reward
+        self.value_buffer[t] = value
+        self.logprobability_buffer[t] = logprobability
+        self.pointer = t + 1
 
     def finish_trajectory(self, last_value=0):
         """Compute the advantages and returns of the steps stored since the last call.
 
-        last_value: 0 where the pole fell, for nothing more is to come; the critic's V(s) of the
-        next observation where the trajectory was only cut off, to stand for what was not seen.
+        last_value: 0 where the episode is over, which in the article includes reaching its
+        200-step limit; V(s) of the next observation, a float or float32 (1,), where the end of
+        the epoch cut it off, to stand for the rewards that were not seen.
 
         Advantage: GAE, Schulman et al. 2016, equation 16: the sum over l of
         (gamma * lam)**l * delta[t+l], with delta[t] = r[t] + gamma * V(s[t+1]) - V(s[t]).
         It says how much better the action was than the critic expected. lam trades noise (1)
-        for bias (0). Return: the discounted rewards from each step on, the critic's target.
+        for bias (0). Return: the discounted rewards from each step on, last_value being one
+        more of them. It is the critic's target.
         """
-        path = slice(self.trajectory_start_index, self.pointer)
-        rewards = np.append(self.reward_buffer[path], last_value)
-        values = np.append(self.value_buffer[path], last_value)
-        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]
-        self.advantage_buffer[path] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
-        self.return_buffer[path] = discounted_cumulative_sums(rewards, self.gamma)[:-1]
+        steps = slice(self.trajectory_start_index, self.pointer)
+        rewards, values = self.reward_buffer[steps], self.value_buffer[steps]
+        next_values = np.append(values[1:], last_value)
+        deltas = rewards + self.gamma * next_values - values
+        self.advantage_buffer[steps] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
+        rewards_to_come = np.append(rewards, last_value)
+        self.return_buffer[steps] = discounted_cumulative_sums(rewards_to_come, self.gamma)[:-1]
         self.trajectory_start_index = self.pointer
 
     def get(self):
-        """Return the full buffer's observations (size, n), actions, advantages, returns and
-        log-probabilities (size,), and start over.
+        """Return the full buffer's observations (size, observation_dimensions), actions,
+        advantages, returns and log-probabilities (size,), and start over.
 
-        Advantages are shifted and scaled to mean 0 and standard deviation 1, so that one
-        learning rate suits early epochs of short episodes and late ones of long.
+        Advantages are shifted and scaled to mean 0 and standard deviation 1, so that actions
+        better than the average are encouraged and the others discouraged, on a scale that
+        stays alike as episodes grow longer.
         """
-        self.pointer, self.trajectory_start_index = 0, 0
-        mean, deviation = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
-        # The article divides by the deviation alone: NaN when all advantages are equal.
-        self.advantage_buffer = (self.advantage_buffer - mean) / (deviation + 1e-8)
+        self.pointer = self.trajectory_start_index = 0
+        advantages = self.advantage_buffer
+        # The article adds nothing to the deviation: NaN when all advantages are equal.
+        self.advantage_buffer = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         return (
             self.observation_buffer,
             self.action_buffer,
@@ -229,9 +244,10 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 
     Returns the last layer's tensor (batch, sizes[-1]).
     """
-    for size in sizes[:-1]:
-        x = layers.Dense(units=size, activation=activation)(x)
-    return layers.Dense(units=sizes[-1], activation=output_activation)(x)
+    *hidden, last = sizes
+    for units in hidden:
+        x = layers.Dense(units, activation)(x)
+    return layers.Dense(last, output_activation)(x)
 
 
 # (4) 对数概率 · Log-probabilities
@@ -241,8 +257,8 @@ def logprobabilities(logits, a):
     logits: float32 (batch, num_actions), the actor's output. log_softmax turns them into
     log-probabilities; the one-hot product picks the one of the action taken.
     """
-    logprobabilities_all = tf.nn.log_softmax(logits)
-    return tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
+    taken = tf.one_hot(a, num_actions)
+    return tf.reduce_sum(taken * tf.nn.log_softmax(logits), axis=1)
 
 
 # (5) 采样动作 · Sample an action
@@ -253,77 +269,78 @@ def sample_action(observation):
     Returns logits, float32 (batch, num_actions), and actions, int64 (batch,).
     """
     logits = actor(observation)
-    action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
-    return logits, action
+    return logits, tf.random.categorical(logits, num_samples=1)[:, 0]
 
 
 # (6) 训练策略 · Train the policy
 def policy_loss(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """Return PPO-Clip's loss, a float32 scalar: Schulman et al. 2017, equation 7, negated.
 
-    The ratio pi(a|s) / pi_old(a|s) says how far the policy has moved since it chose a. Beyond
-    1 + clip_ratio for good actions, or below 1 - clip_ratio for bad ones, the minimum is flat:
-    nothing is gained by moving further on the same data, so one epoch cannot go too far.
+    observation_buffer: float32 (n, observation_dimensions); action_buffer: int (n,);
+    logprobability_buffer and advantage_buffer: float32 (n,).
+
+    The ratio pi(a|s) / pi_old(a|s) says how far the policy has moved since it chose a. Clipping
+    it makes the minimum flat beyond 1 + clip_ratio for good actions and below 1 - clip_ratio for
+    bad ones: the same data offers nothing for going further. What still does, the stop on KL
+    catches. (The article clips the product, to the same effect.)
     """
-    ratio = tf.exp(
-        logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer
-    )
-    min_advantage = tf.where(
-        advantage_buffer > 0,
-        (1 + clip_ratio) * advantage_buffer,
-        (1 - clip_ratio) * advantage_buffer,
-    )
-    return -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
+    logprobability = logprobabilities(actor(observation_buffer), action_buffer)
+    ratio = tf.exp(logprobability - logprobability_buffer)
+    clipped = tf.clip_by_value(ratio, 1 - clip_ratio, 1 + clip_ratio)
+    return -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, clipped * advantage_buffer))
 
 
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """Take one Adam step on the actor; return how far it now is from the policy that sampled.
 
-    Arguments as `Buffer.get` returns them. Returns an estimate of the KL divergence, a float32
-    scalar: the mean of log pi_old - log pi (http://joschu.net/blog/kl-approx.html, k1).
+    Arguments as for `policy_loss`. Returns the mean of log pi_old - log pi, a float32 scalar. It
+    estimates KL(pi_old || pi); it is noisy and may be negative (Schulman's k1,
+    http://joschu.net/blog/kl-approx.html).
     """
     with tf.GradientTape() as tape:
         loss = policy_loss(
             observation_buffer, action_buffer, logprobability_buffer, advantage_buffer
         )
-    policy_grads = tape.gradient(loss, actor.trainable_variables)
-    policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
-    return tf.reduce_mean(
-        logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer)
-    )
+    variables = actor.trainable_variables
+    policy_optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+    logprobability = logprobabilities(actor(observation_buffer), action_buffer)
+    return tf.reduce_mean(logprobability_buffer - logprobability)
 
 
 # (7) 训练价值函数 · Train the value function
-@tf.function
-def train_value_function(observation_buffer, return_buffer):
-    """Take one Adam step on the critic; return its mean squared error before the step.
+def value_loss(observation_buffer, return_buffer):
+    """Return the critic's mean squared error, a float32 scalar.
 
     observation_buffer: float32 (n, observation_dimensions); return_buffer: float32 (n,).
     """
+    return tf.reduce_mean(tf.square(critic(observation_buffer) - return_buffer))
+
+
+@tf.function
+def train_value_function(observation_buffer, return_buffer):
+    """Take one Adam step on the critic. Arguments as for `value_loss`."""
     with tf.GradientTape() as tape:
-        value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
-    value_grads = tape.gradient(value_loss, critic.trainable_variables)
-    value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
-    return value_loss
+        loss = value_loss(observation_buffer, return_buffer)
+    variables = critic.trainable_variables
+    value_optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
 
 
 # ==== 游戏初始化 · Game and networks ========================================================
 keras.utils.set_random_seed(seed)
-env = gym.make("CartPole-v0")  # over at 12 degrees (the article says 15) or after 200 steps
-observation_dimensions = env.observation_space.shape[0]
+env = gym.make("CartPole-v0")  # over at 12 degrees (the article says 15), 2.4 units or 200 steps
+(observation_dimensions,) = env.observation_space.shape
 num_actions = env.action_space.n
 # The article does not pass gamma and lam on, and so trains with Buffer's defaults.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
-observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
-logits = mlp(observation_input, [*hidden_sizes, num_actions], tf.tanh, None)
-actor = keras.Model(inputs=observation_input, outputs=logits)
-value = tf.squeeze(mlp(observation_input, [*hidden_sizes, 1], tf.tanh, None), axis=1)
-critic = keras.Model(inputs=observation_input, outputs=value)
+observation_input = keras.Input(shape=[observation_dimensions])
+actor = keras.Model(observation_input, mlp(observation_input, [*hidden_sizes, num_actions]))
+value = mlp(observation_input, [*hidden_sizes, 1])
+critic = keras.Model(observation_input, tf.squeeze(value, axis=1))
 
-policy_optimizer = keras.optimizers.Adam(learning_rate=policy_learning_rate)
-value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_rate)
+policy_optimizer = keras.optimizers.Adam(policy_learning_rate)
+value_optimizer = keras.optimizers.Adam(value_function_learning_rate)
 
 # ==== 保存未训练时的运动情况 · Recording, used before training ==============================
 
@@ -340,7 +357,7 @@ def draw(mode):
         raise RuntimeError(
             f"cannot draw the game: {cause} (DISPLAY is {os.environ.get('DISPLAY')}). On Debian or "
             "Ubuntu: apt install libgl1 libglu1-mesa libegl1. If DISPLAY names a screen that is "
-            "not there, unset it. Or train without drawing: --no-gif"
+            "not there, unset it. Or train without drawing: --no-gif --no-render"
         ) from error
 
 
@@ -395,19 +412,18 @@ def record_gif(path):
 trajectory = []  # the one under way: (observation, action, reward) of each step
 
 
-def step(observation, action):
+def take_step(observation, action):
     """Take one step in the environment, and note it in `trajectory`.
 
     observation: float32 (1, observation_dimensions); action: an integer. Returns the next
-    observation, shaped alike, and whether the episode is over. Reaching 200 steps counts as
-    over, as in the article: nothing stands for the rewards that would have followed.
+    observation, shaped alike, and whether the episode is over.
     """
     try:
         observation_new, reward, done, _ = env.step(action)
     except Exception as error:  # TensorFlow would bury it in a page of its own
         trajectory.clear()
-        step.error = RuntimeError(f"the environment failed: {error!r}")
-        raise step.error from error
+        take_step.error = RuntimeError(f"the environment failed: {error!r}")
+        raise take_step.error from error
     trajectory.append((observation[0], action, reward))
     return observation_new.reshape(1, -1), done
 
@@ -418,10 +434,12 @@ def observations_and_actions():
     return np.array(observations), np.array(actions)
 
 
-def store(values, log_probabilities):
-    """Store the steps in `trajectory`, each with its value and log-probability, float32 (n,)."""
-    for (observation, action, reward), *thoughts in zip(trajectory, values, log_probabilities):
-        buffer.store(observation, action, reward, *thoughts)
+def store_trajectory(values, logprobabilities):
+    """Store each step in `trajectory`, with its value and log-probability, float32 (n,)."""
+    for (observation, action, reward), value_t, logprobability_t in zip(
+        trajectory, values, logprobabilities
+    ):
+        buffer.store(observation, action, reward, value_t, logprobability_t)
     trajectory.clear()
 
 
@@ -438,10 +456,12 @@ def sample_trajectory(observation, room):
     """
     done = False
     for t in tf.range(room):
-        if render:
+        if render:  # only outside the graph: see train
             draw("human")
         logits, action = sample_action(observation)
-        observation, done = tf.numpy_function(step, [observation, action[0]], [tf.float32, tf.bool])
+        observation, done = tf.numpy_function(
+            take_step, [observation, action[0]], [tf.float32, tf.bool]
+        )
         # The graph cannot know what shapes come from outside.
         observation = tf.ensure_shape(observation, (1, observation_dimensions))
         done = tf.ensure_shape(done, ())
@@ -451,9 +471,9 @@ def sample_trajectory(observation, room):
     observations, actions = tf.numpy_function(observations_and_actions, [], [tf.float32, tf.int64])
     observations = tf.ensure_shape(observations, (None, observation_dimensions))
     actions = tf.ensure_shape(actions, (None,))
-    values = critic(observations)
-    log_probabilities = logprobabilities(actor(observations), actions)
-    tf.numpy_function(store, [values, log_probabilities], [])
+    value = critic(observations)
+    logprobability = logprobabilities(actor(observations), actions)  # the actor has not changed
+    tf.numpy_function(store_trajectory, [value, logprobability], [])
     return observation, t + 1, done
 
 
@@ -465,7 +485,7 @@ def train():
     """
     env.seed(seed)
     # A live window belongs to the main thread, so with one the loop runs there, outside the graph.
-    sample = sample_trajectory.python_function if render else sample_trajectory
+    play = sample_trajectory.python_function if render else sample_trajectory
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     writer = tf.summary.create_file_writer(str(Path(output_dir, "logs", run)))
     with writer.as_default(step=0):
@@ -480,9 +500,9 @@ def train():
             observation = env.reset().reshape(1, -1)
             room = tf.constant(steps_per_epoch - sum_length)
             try:
-                observation, episode_length, done = sample(observation, room)
-            except tf.errors.OpError:
-                raise step.error from None
+                observation, episode_length, done = play(observation, room)
+            except tf.errors.OpError as error:
+                raise getattr(take_step, "error", error) from None
             last_value = 0 if done else critic(observation)
             buffer.finish_trajectory(last_value)
             sum_length += int(episode_length)
@@ -496,15 +516,15 @@ def train():
             return_buffer,
             logprobability_buffer,
         ) = map(tf.constant, buffer.get())  # to tensors once, not at every update
-        sampled = observation_buffer, action_buffer, logprobability_buffer, advantage_buffer
+        policy_data = observation_buffer, action_buffer, logprobability_buffer, advantage_buffer
 
         for iteration in range(train_policy_iterations):
-            kl = train_policy(*sampled)
+            kl = train_policy(*policy_data)
             if kl > 1.5 * target_kl:  # the sampled steps no longer speak for this policy
                 break
 
         for _ in range(train_value_iterations):
-            value_loss = train_value_function(observation_buffer, return_buffer)
+            train_value_function(observation_buffer, return_buffer)
 
         # The article's formula: a trajectory cut off by the end of the epoch counts as whole.
         average = sum_length / num_episodes
@@ -514,21 +534,22 @@ def train():
         entropy = -tf.reduce_mean(
             tf.reduce_sum(tf.nn.softmax(logits) * tf.nn.log_softmax(logits), axis=1)
         )
+        critic_loss = value_loss(observation_buffer, return_buffer)
         with writer.as_default(step=epoch + 1):
             tf.summary.scalar("episodes/average reward", buffer.reward_buffer.sum() / num_episodes)
             tf.summary.scalar("episodes/average length", average)
             tf.summary.scalar("episodes/steps per second", steps_per_epoch / seconds)
-            tf.summary.scalar("updates/policy loss", policy_loss(*sampled))
-            tf.summary.scalar("updates/value loss", value_loss)
+            tf.summary.scalar("updates/policy loss", policy_loss(*policy_data))
+            tf.summary.scalar("updates/value loss", critic_loss)
             tf.summary.scalar("updates/KL", kl)
             tf.summary.scalar("updates/policy iterations", iteration + 1)
             tf.summary.scalar("updates/entropy", entropy)
         writer.flush()
-        # At entropy 0 every action is certain, and the gradient is 0 for good.
-        if not np.isfinite([kl, value_loss]).all() or entropy == 0:
+        # Where every action is as good as certain, the gradient is as good as 0.
+        if not np.isfinite([kl, critic_loss]).all() or entropy < 1e-6:
             raise FloatingPointError(
                 f"nothing more can be learnt after epoch {epoch + 1}: KL {kl:g}, value loss "
-                f"{value_loss:g}, entropy {entropy:g}; try smaller learning rates"
+                f"{critic_loss:g}, entropy {entropy:g}; try smaller learning rates"
             )
 
 
@@ -541,7 +562,7 @@ def side_by_side(before, after):
     before, after: lists of uint8 (height, width, 3). Returns such a list, as long as the longer;
     the shorter holds its last picture, its count in red.
     """
-    # Digits of 3 x 5 pixels, a row of three bits a figure: none of the packages draws text.
+    # Digits of 3 x 5 dots, a row of three bits a figure: pyglet's text would need fonts.
     digits = "75557 26227 71747 71717 55711 74717 74757 71111 75757 75717".split()
     bits = [[[int(row) & bit for bit in (4, 2, 1)] for row in digit] for digit in digits]
     glyphs = np.kron(bits, np.ones((1, 8, 8))) > 0
@@ -554,8 +575,8 @@ def side_by_side(before, after):
             for place, digit in enumerate(str(steps)):
                 corner = half[20:60, 20 + 32 * place : 44 + 32 * place]
                 corner[glyphs[int(digit)]] = (0, 0, 0) if t < len(episode) else (200, 0, 0)
-            half[:, -2:] = 0  # a line between the two
             halves.append(half)
+        halves[0][:, -2:] = 0  # a line between the two
         pictures.append(np.hstack(halves))
     return pictures
 
@@ -579,6 +600,6 @@ if __name__ == "__main__":
             print(f"{both}: 左为训练前，右为训练后 · before on the left, after on the right")
     except BrokenPipeError:
         sys.stdout = None  # or Python would write there again on its way out
-        sys.exit("ppo_cartpole.py: error: stopped, because standard output was closed")
+        sys.exit("ppo_cartpole.py: error: stopped, because its output was closed")
     except (OSError, RuntimeError, FloatingPointError, tf.errors.OpError) as error:
         sys.exit(f"ppo_cartpole.py: error: {error}")

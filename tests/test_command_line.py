@@ -66,6 +66,8 @@ EDITED = [
     ("hidden_sizes", 64),
     ("hidden_sizes", (64, 0.5)),
     ("seed", -1),
+    ("gif", "off"),
+    ("gamma", 10**400),
     ("output_dir", ""),
 ]
 
@@ -199,7 +201,7 @@ def test_a_pipe_that_closes_early_ends_the_run_in_one_line(tmp_path):
         process.stdout.close()
         error = process.stderr.read().decode()
     assert process.returncode == 1 and "Traceback" not in error
-    assert error.endswith("error: stopped, because standard output was closed\n")
+    assert error.endswith("error: stopped, because its output was closed\n")
     assert (tmp_path / "训练后的样子.gif").read_bytes() == b"earlier"
 
 

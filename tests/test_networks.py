@@ -155,16 +155,17 @@ def test_value_steps_against_numpy(ppo, batch):
     observations, returns = batch[0], 10 * batch[3] + 20
     layers, adam = reference.layers_of(ppo.critic), reference.Adam(ppo.value_function_learning_rate)
     for _ in range(10):
-        loss = ppo.train_value_function(observations, returns)
-        predictions = reference.forward(layers, observations)[-1][:, 0]
-        assert loss.numpy() == pytest.approx(np.mean((returns - predictions) ** 2), rel=1e-5)
+        ppo.train_value_function(observations, returns)
         layers = adam.step(layers, reference.value_gradients(layers, observations, returns))
         for weight, expected in zip(ppo.critic.get_weights(), sum(layers, ()), strict=True):
             np.testing.assert_allclose(weight, expected, atol=1e-5)
 
 
 def test_value_error_falls(ppo, batch):
-    losses = [ppo.train_value_function(batch[0], batch[3]).numpy() for _ in range(300)]
+    losses = []
+    for _ in range(300):
+        losses.append(np.mean((ppo.critic(batch[0]) - batch[3]) ** 2))
+        ppo.train_value_function(batch[0], batch[3])
     assert losses[-1] < losses[100] < losses[0]
 
 

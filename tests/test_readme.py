@@ -19,6 +19,7 @@ def test_the_first_two_blocks_are_the_commands():
     assert run_command.count("\n") == test_command.count("\n") == 0
     assert run_command.endswith(".venv/bin/python ppo_cartpole.py")
     assert test_command.endswith(".venv/bin/python -m pytest")
+    assert BLOCKS[-2:] == BLOCKS[:2]  # in Chinese once more
 
 
 def test_the_example_records_with_the_saved_network(default_run):
@@ -44,7 +45,8 @@ def test_the_hyperparameter_table_is_the_files(ppo):
     values = {
         node.targets[0].id: node.value for node in assignments if type(node.targets[0]) is ast.Name
     }
-    rows = re.findall(r"^\| `(\w+)` \| (\S.*?) \|", README.split("## Hyperparameters")[1], re.M)
+    table = README.split("## Hyperparameters")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\S.*?) \|", table, re.M)
     assert [name for name, _ in rows] == [name for name, _, _ in ppo.hyperparameters]
     for name, shown in rows:
         value = ast.literal_eval(values[name])
