@@ -25,7 +25,7 @@ def batch():
     return (
         rng.normal(size=(64, 4)).astype(np.float32),
         rng.integers(0, 2, 64).astype(np.int32),
-        np.log(rng.uniform(0.3, 0.8, 64)).astype(np.float32),
+        np.log(rng.uniform(0.25, 0.98, 64)).astype(np.float32),
         rng.normal(size=64).astype(np.float32),
     )
 
@@ -115,12 +115,19 @@ def test_policy_loss_and_gradient_by_hand(ppo, advantage, ratio, loss, lives):
         np.testing.assert_array_equal(gradient, [[0, 0]])
 
 
-def test_policy_loss_is_equation_7(ppo, batch):
+@pytest.mark.parametrize("clip_ratio", [0.05, 0.2, 0.5])
+def test_policy_loss_is_equation_7(ppo, batch, clip_ratio):
+    ppo.clip_ratio = clip_ratio
     observations, actions, old, advantages = batch
     new = reference.log_probability(reference.layers_of(ppo.actor), observations, actions)
     ratios = np.exp(new - old)
-    assert np.any(ratios > 1.2) and np.any(ratios < 0.8) and np.any(np.abs(ratios - 1) < 0.2)
-    expected = reference.clip_loss(ratios, advantages, ppo.clip_ratio)
+    for beyond in (
+        ratios > 1 + clip_ratio,
+        ratios < 1 - clip_ratio,
+        np.abs(ratios - 1) < clip_ratio,
+    ):
+        assert np.any(beyond)
+    expected = reference.clip_loss(ratios, advantages, clip_ratio)
     assert ppo.policy_loss(*batch).numpy() == pytest.approx(expected, abs=1e-6)
 
 
