@@ -288,7 +288,8 @@ def test_the_same_seed_gives_the_same_run(tmp_path, small_outcome):
 def test_the_seed_fixes_the_networks_as_they_are_built(tmp_path):
     still = {"policy_learning_rate": 1e-30, "value_function_learning_rate": 1e-30}
     one, again, other = (outcome(tmp_path, seed=seed, **still)[1] for seed in (1, 1, 2))
-    assert one == again != other
+    assert one == again
+    assert not np.allclose(one[0], other[0], atol=1e-6)  # the actor's first matrix
 
 
 @pytest.mark.parametrize("name", OTHER)
