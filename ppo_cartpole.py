@@ -363,7 +363,10 @@ def draw(mode):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yield a path beside `path` to write to, and move it over `path` once that is done."""
+    """Yield a path beside `path` to write to, and move it over `path` once that is done.
+
+    Raises OSError where that fails; an earlier file is then as it was.
+    """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     half_written.add(temporary)
@@ -381,6 +384,7 @@ def save_gif(path, frames):
     """Write frames, a list of uint8 (height, width, 3), as an endless GIF.
 
     20 frames a second, 2.5 times slower than the game's 0.02 s a step; the last stays a second.
+    Raises OSError where it cannot be written.
     """
     duration = [0.05] * (len(frames) - 1) + [1.0]
     with replacing(path) as temporary:
@@ -392,7 +396,7 @@ def save_gif(path, frames):
 def record_gif(path):
     """Play one episode with sampled actions, save it at path, and say how long the pole stayed up.
 
-    Returns the pictures, one from before each step.
+    Returns the pictures, one from before each step. Raises what `draw` and `save_gif` raise.
     """
     env.seed(seed)  # so that all GIFs start alike, and recording does not change the training
     observation, done, frames = env.reset(), False, []
@@ -407,8 +411,6 @@ def record_gif(path):
 
 
 # ==== 模型训练 · Training ===================================================================
-
-
 trajectory = []  # the one under way: (observation, action, reward) of each step
 
 
