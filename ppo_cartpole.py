@@ -1,46 +1,29 @@
-"""通过 CartPole 游戏说明 PPO：PPO-Clip teaches a small actor-critic to balance CartPole-v0.
+"""通过 CartPole 游戏说明 PPO · PPO-Clip teaches a small actor-critic to balance CartPole-v0.
 
-`python ppo_cartpole.py` plays an episode with the untrained networks, trains them for 20 epochs
-and plays another; `outputs` then holds a GIF of each. `--help` lists what can be changed. The
-sections follow the article, under its headings.
+`python ppo_cartpole.py` records an episode of the untrained policy, trains it for 20 epochs and
+records another; `outputs` then holds a GIF of each. `--help` lists what can be changed. The
+sections follow the article, under its headings; what it does not have is marked 原文没有.
 """
+
+# ==== 运行环境（原文没有）· Before the imports (not in the article) =========================
+import os
+import signal
+import sys
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the run at once, in a graph too
+
+# Networks this small gain nothing from a second thread, nor from a GPU, on which a run might not
+# repeat. Where these variables are set already, they stay as they are.
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up noise
 
 # ==== 库准备 · Libraries ====================================================================
 import argparse
 import contextlib
-import math
-import os
-import re
-import signal
-import sys
-import tempfile
 import time
-import warnings
-from pathlib import Path
-
-half_written = set()  # files on their way to their place
-
-
-def stop(signal_number, frame):
-    """End on Ctrl-C or SIGTERM: tidy up, say so in one line, exit with the shell's 130 or 143."""
-    try:
-        for path in half_written:
-            path.unlink(missing_ok=True)
-        name = signal.Signals(signal_number).name
-        os.write(2, f"\nppo_cartpole.py: stopped by {name}\n".encode())
-    finally:
-        os._exit(128 + signal_number)  # at once: an exception could be swallowed on its way up
-
-
-if __name__ == "__main__":  # before TensorFlow, which takes seconds to import
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-
-# TensorFlow's own settings, for those who have not chosen: no start-up noise, and one thread,
-# because these networks are so small that sharing the work costs more than it saves.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import gym
 import imageio
@@ -53,106 +36,79 @@ from tensorflow.keras import layers
 from tqdm import tqdm
 
 tf.get_logger().setLevel("ERROR")
-has_display = sys.platform != "linux" or bool(os.environ.get("DISPLAY"))
-pyglet.options["headless"] = not has_display  # draws through EGL, without an X server
-warnings.filterwarnings("ignore", "No device available for EGL")  # if that matters, it raises too
+# Without a display, pyglet draws through EGL.
+pyglet.options["headless"] = sys.platform == "linux" and not os.environ.get("DISPLAY")
 
 # ==== 超参数设置 · Hyperparameters ==========================================================
-# Edit them here or set them by name: `python ppo_cartpole.py --steps-per-epoch 500`. Each
-# comment says what the name means and, after the semicolon, what it must be. Keep the comments:
-# --help and the checks below read them.
-steps_per_epoch = 5000  # environment steps in each epoch; a whole number from 1 to 1000000
-epochs = 20  # rounds of sampling, then updating; a whole number from 1 to 1000000
-gamma = 0.90  # discount factor, what a reward one step later is worth; a number from 0 to 1
-clip_ratio = 0.2  # the share by which it pays to change a probability; a number above 0 and below 1
-policy_learning_rate = 3e-4  # Adam's step size for the actor; a positive, finite number
-value_function_learning_rate = 3e-4  # Adam's step size for the critic; a positive, finite number
-train_policy_iterations = 80  # most actor updates an epoch; a whole number from 1 to 1000000
-train_value_iterations = 80  # critic updates an epoch; a whole number from 1 to 1000000
-lam = 0.97  # GAE's lambda, from trusting the critic to trusting rewards; a number from 0 to 1
-target_kl = 0.01  # actor updates stop above 1.5 times this KL; a positive, finite number
-hidden_sizes = (64, 64)  # neurons in each hidden layer; one or more whole numbers from 1 to 4096
-render = False  # show the training in a live window, slowly; off where there is no display
-seed = 0  # makes a run repeatable, the article sets none; a whole number from 0 to 4294967295
-gif = True  # record the GIFs; on or off
-output_dir = "outputs"  # where a run leaves its files; a folder with room to write 2 MB
+steps_per_epoch = 5000  # 每轮的步数 · environment steps in each epoch
+epochs = 20  # 轮数 · rounds of sampling, then updating
+gamma = 0.90  # 折扣因子 · discount factor
+clip_ratio = 0.2  # 裁剪比率 · how far from 1 the probability ratio still pays
+policy_learning_rate = 3e-4  # 策略网络的学习率 · the actor's learning rate
+value_function_learning_rate = 3e-4  # 价值网络的学习率 · the critic's learning rate
+train_policy_iterations = 80  # 每轮最多更新策略的次数 · most actor updates in each epoch
+train_value_iterations = 80  # 每轮更新价值网络的次数 · critic updates in each epoch
+lam = 0.97  # GAE 的 λ · GAE's lambda
+target_kl = 0.01  # KL 超过它的 1.5 倍就停 · actor updates stop above 1.5 times this KL
+hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
+render = False  # 训练时的实时画面 · live window while training
 
-# The name, the meaning and what it must be, of each.
-hyperparameters = re.findall(
-    r"^(\w+) *=.*# *(.+); (.+)$", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE
-)
+# 原文没有的三项 · Three that the article does not have
+seed = 0  # 随机种子 · same seed, same run
+gif = True  # 是否保存 GIF · record the GIFs
+output_dir = "outputs"  # 输出目录 · where a run leaves its files
 
 
-def read_hyperparameters(arguments):
-    """Let `arguments`, a list of str as in sys.argv, override the values above; check them all.
+# ==== 命令行（原文没有）· Command line (not in the article) =================================
+def number(kind, low, high):
+    """Return a check for argparse: text to a number of that kind, int or float, low to high."""
 
-    Returns a dict from name to value. Where one, given there or edited above, is not what its
-    comment says it must be, ends the program with one line and exit code 2.
-    """
+    def check(text):
+        with contextlib.suppress(ValueError):
+            if low <= kind(text) <= high:
+                return kind(text)
+        message = f"must be {kind.__name__} from {low} to {high}, not {text}"
+        raise argparse.ArgumentTypeError(message)
 
-    def whole(value):
-        return int(str(value))  # int() alone would read 2.5 as 2
-
-    def switch(value):
-        if not isinstance(value, bool):
-            raise TypeError("True or False")
-        return value
-
-    def writable(folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as trial:
-            trial.write(bytes(2_000_000))  # as much as a run leaves there
-        return folder != ""
-
-    rules = {  # how to read a value, and what it must satisfy
-        "a whole number from 1 to 1000000": (whole, lambda n: 1 <= n <= 1000000),
-        "a whole number from 0 to 4294967295": (whole, lambda n: 0 <= n <= 4294967295),
-        "a number from 0 to 1": (float, lambda x: 0 <= x <= 1),
-        "a number above 0 and below 1": (float, lambda x: 0 < x < 1),
-        "a positive, finite number": (float, lambda x: 0 < x < math.inf),
-        "one or more whole numbers from 1 to 4096": (
-            lambda sizes: [whole(size) for size in sizes],
-            lambda sizes: sizes and all(1 <= size <= 4096 for size in sizes),
-        ),
-        "off where there is no display": (switch, lambda on: has_display or not on),
-        "on or off": (switch, lambda on: True),
-        "a folder with room to write 2 MB": (str, writable),
-    }
-    parser = argparse.ArgumentParser(
-        description="Train PPO-Clip on CartPole-v0; leave a GIF from before and one from after.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        usage=argparse.SUPPRESS,  # so that an error is one line
-        allow_abbrev=False,
-    )
-    for name, meaning, must_be in hyperparameters:
-        options = {"default": globals()[name], "help": f"{meaning}; {must_be}"}
-        if rules[must_be][0] is switch:
-            options["action"] = argparse.BooleanOptionalAction
-        elif name == "hidden_sizes":
-            options["nargs"] = "+"
-        parser.add_argument("--" + name.replace("_", "-"), **options)
-
-    values = vars(parser.parse_args(arguments))
-    for name, _, must_be in hyperparameters:
-        given, why = values[name], ""
-        convert, is_allowed = rules[must_be]
-        try:
-            values[name] = convert(given)
-            good = is_allowed(values[name])
-        except (ArithmeticError, OSError, TypeError, ValueError) as error:
-            good, why = False, f" ({error})"
-        if not good:
-            parser.error(f"{name} must be {must_be}, not {given!r}{why}")
-    return values
+    return check
 
 
 if __name__ == "__main__":
-    globals().update(read_hyperparameters(sys.argv[1:]))
+    defaults = argparse.ArgumentDefaultsHelpFormatter
+    # Without its usage, an error is one line.
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, formatter_class=defaults)
+    for name, kind, low, high, meaning in (
+        ("steps_per_epoch", int, 1, 1000000, "environment steps in each epoch"),
+        ("epochs", int, 1, 1000000, "rounds of sampling, then updating"),
+        ("gamma", float, 0, 1, "discount factor"),
+        ("clip_ratio", float, 1e-12, 1, "how far from 1 the probability ratio still pays"),
+        ("policy_learning_rate", float, 1e-12, 1, "the actor's learning rate"),
+        ("value_function_learning_rate", float, 1e-12, 1, "the critic's learning rate"),
+        ("train_policy_iterations", int, 1, 1000000, "most actor updates in each epoch"),
+        ("train_value_iterations", int, 1, 1000000, "critic updates in each epoch"),
+        ("lam", float, 0, 1, "GAE's lambda"),
+        ("target_kl", float, 1e-12, 1000, "actor updates stop above 1.5 times this KL"),
+        ("seed", int, 0, 2**32 - 1, "same seed, same run"),
+    ):
+        option, check = "--" + name.replace("_", "-"), number(kind, low, high)
+        value = str(globals()[name])  # text, which argparse checks as if it had been given
+        parser.add_argument(option, type=check, default=value, help=f"{meaning}; {low} to {high}")
+    sizes = {"type": number(int, 1, 4096), "nargs": "+", "default": hidden_sizes}
+    parser.add_argument("--hidden-sizes", **sizes, help="units in each hidden layer; 1 to 4096")
+    switch = argparse.BooleanOptionalAction
+    parser.add_argument("--render", action=switch, default=render, help="live window")
+    parser.add_argument("--gif", action=switch, default=gif, help="record the GIFs")
+    parser.add_argument("--output-dir", type=os.path.normpath, default=output_dir, help="folder")
+    edited = ["--hidden-sizes", *map(str, np.atleast_1d(hidden_sizes))]  # to be checked, too
+    settings = vars(parser.parse_args(edited + sys.argv[1:]))
+    globals().update(settings)
+    if {type(render), type(gif)} != {bool}:
+        parser.error("render and gif must be True or False")
+    if render and pyglet.options["headless"]:
+        parser.error("argument --render: there is no display")
+
 
 # ==== 模型定义 · Model definition ===========================================================
-# These use the networks, the optimizers and num_actions that the next section makes.
-
-
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
     """Return y with y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
@@ -165,70 +121,60 @@ def discounted_cumulative_sums(x, discount):
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """One epoch of steps, and the advantages and returns computed from them.
-
-    observation_dimensions: numbers in an observation; size: steps in an epoch; gamma, lam: the
-    discount factor and GAE's lambda.
-    """
+    """One epoch of `size` steps, and the advantages and returns computed with gamma and lam."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
-        self.observation_buffer = np.zeros((size, observation_dimensions), np.float32)
-        self.action_buffer = np.zeros(size, np.int32)
-        self.reward_buffer, self.value_buffer = np.zeros((2, size), np.float32)
-        self.advantage_buffer, self.return_buffer = np.zeros((2, size), np.float32)
-        self.logprobability_buffer = np.zeros(size, np.float32)
-        self.gamma = gamma
-        self.lam = lam
-        self.pointer = 0  # where the next step goes
-        self.trajectory_start_index = 0  # where the trajectory under way began
+        self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)
+        self.action_buffer = np.zeros(size, dtype=np.int32)
+        self.advantage_buffer = np.zeros(size, dtype=np.float32)
+        self.reward_buffer = np.zeros(size, dtype=np.float32)
+        self.return_buffer = np.zeros(size, dtype=np.float32)
+        self.value_buffer = np.zeros(size, dtype=np.float32)
+        self.logprobability_buffer = np.zeros(size, dtype=np.float32)
+        self.gamma, self.lam = gamma, lam
+        self.pointer, self.trajectory_start_index = 0, 0  # the next step's, this trajectory's first
 
     def store(self, observation, action, reward, value, logprobability):
-        """Append one step: what was seen, done and paid, and what the networks thought of it.
-
-        Raises IndexError when the buffer is full.
-        """
-        t = self.pointer
-        self.observation_buffer[t] = observation
-        self.action_buffer[t] = action
-        self.reward_buffer[t] = reward
-        self.value_buffer[t] = value
-        self.logprobability_buffer[t] = logprobability
-        self.pointer = t + 1
+        """Append one step: s, a, r, V(s), log pi(a|s). Raises IndexError when full."""
+        self.observation_buffer[self.pointer] = observation
+        self.action_buffer[self.pointer] = action
+        self.reward_buffer[self.pointer] = reward
+        self.value_buffer[self.pointer] = value
+        self.logprobability_buffer[self.pointer] = logprobability
+        self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
         """Compute the advantages and returns of the steps stored since the last call.
 
-        last_value: 0 where the episode is over, which in the article includes reaching its
-        200-step limit; V(s) of the next observation, a float or float32 (1,), where the end of
-        the epoch cut it off, to stand for the rewards that were not seen.
+        last_value: 0 where the episode is over; where the end of the epoch cut it off, V(s) of
+        the next observation, float32 (1,), which stands for the rewards that were not seen.
 
-        Advantage: GAE, Schulman et al. 2016, equation 16: the sum over l of
-        (gamma * lam)**l * delta[t+l], with delta[t] = r[t] + gamma * V(s[t+1]) - V(s[t]).
-        It says how much better the action was than the critic expected. lam trades noise (1)
-        for bias (0). Return: the discounted rewards from each step on, last_value being one
-        more of them. It is the critic's target.
+        Advantage, how much better an action was than the critic expected: GAE, Schulman et al.
+        2017, equations 11 and 12, the discounted sum with gamma * lam of the deltas. lam trades
+        noise (1) for bias (0). Return, the critic's target: the discounted sum of the rewards
+        from each step on, last_value being one more of them.
         """
-        steps = slice(self.trajectory_start_index, self.pointer)
-        rewards, values = self.reward_buffer[steps], self.value_buffer[steps]
-        next_values = np.append(values[1:], last_value)
-        deltas = rewards + self.gamma * next_values - values
-        self.advantage_buffer[steps] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
-        rewards_to_come = np.append(rewards, last_value)
-        self.return_buffer[steps] = discounted_cumulative_sums(rewards_to_come, self.gamma)[:-1]
+        path_slice = slice(self.trajectory_start_index, self.pointer)
+        rewards = np.append(self.reward_buffer[path_slice], last_value)
+        values = np.append(self.value_buffer[path_slice], last_value)
+        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]
+        advantages = discounted_cumulative_sums(deltas, self.gamma * self.lam)
+        self.advantage_buffer[path_slice] = advantages
+        self.return_buffer[path_slice] = discounted_cumulative_sums(rewards, self.gamma)[:-1]
         self.trajectory_start_index = self.pointer
 
     def get(self):
-        """Return the full buffer's observations (size, observation_dimensions), actions,
-        advantages, returns and log-probabilities (size,), and start over.
+        """Return what the updates need of a full buffer, and start over.
 
-        Advantages are shifted and scaled to mean 0 and standard deviation 1, so that actions
-        better than the average are encouraged and the others discouraged, on a scale that
-        stays alike as episodes grow longer.
+        Observations (size, observation_dimensions), actions, advantages, returns and
+        log-probabilities (size,): float32, the actions int32. The advantages get mean 0 and
+        standard deviation 1: better than average becomes likelier, the rest rarer.
         """
-        self.pointer = self.trajectory_start_index = 0
-        advantages = self.advantage_buffer
-        # The article adds nothing to the deviation: NaN when all advantages are equal.
-        self.advantage_buffer = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        self.pointer, self.trajectory_start_index = 0, 0
+        advantage_mean = np.mean(self.advantage_buffer)
+        # The article adds nothing: where all advantages are equal, it divides 0 by 0.
+        advantage_std = np.std(self.advantage_buffer) + 1e-8
+        self.advantage_buffer = (self.advantage_buffer - advantage_mean) / advantage_std
         return (
             self.observation_buffer,
             self.action_buffer,
@@ -240,14 +186,10 @@ class Buffer:
 
 # (3) 多层感知机 · Multi-layer perceptron
 def mlp(x, sizes, activation=tf.tanh, output_activation=None):
-    """Put fully connected layers of the given sizes on x, a Keras tensor (batch, n).
-
-    Returns the last layer's tensor (batch, sizes[-1]).
-    """
-    *hidden, last = sizes
-    for units in hidden:
-        x = layers.Dense(units, activation)(x)
-    return layers.Dense(last, output_activation)(x)
+    """Put dense layers on x, a Keras tensor (batch, n); return the last one, (batch, sizes[-1])."""
+    for size in sizes[:-1]:
+        x = layers.Dense(units=size, activation=activation)(x)
+    return layers.Dense(units=sizes[-1], activation=output_activation)(x)
 
 
 # (4) 对数概率 · Log-probabilities
@@ -257,351 +199,252 @@ def logprobabilities(logits, a):
     logits: float32 (batch, num_actions), the actor's output. log_softmax turns them into
     log-probabilities; the one-hot product picks the one of the action taken.
     """
-    taken = tf.one_hot(a, num_actions)
-    return tf.reduce_sum(taken * tf.nn.log_softmax(logits), axis=1)
+    logprobabilities_all = tf.nn.log_softmax(logits)
+    return tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
 
 
 # (5) 采样动作 · Sample an action
 @tf.function
 def sample_action(observation):
-    """Draw actions from the policy. observation: float32 (batch, observation_dimensions).
+    """Draw actions, int64 (batch,), from the policy; return them after their logits.
 
-    Returns logits, float32 (batch, num_actions), and actions, int64 (batch,).
+    observation: float32 (batch, observation_dimensions); logits: float32 (batch, num_actions).
     """
     logits = actor(observation)
-    return logits, tf.random.categorical(logits, num_samples=1)[:, 0]
+    action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
+    return logits, action
 
 
 # (6) 训练策略 · Train the policy
-def policy_loss(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """Return PPO-Clip's loss, a float32 scalar: Schulman et al. 2017, equation 7, negated.
-
-    observation_buffer: float32 (n, observation_dimensions); action_buffer: int (n,);
-    logprobability_buffer and advantage_buffer: float32 (n,).
-
-    The ratio pi(a|s) / pi_old(a|s) says how far the policy has moved since it chose a. Clipping
-    it makes the minimum flat beyond 1 + clip_ratio for good actions and below 1 - clip_ratio for
-    bad ones: the same data offers nothing for going further. What still does, the stop on KL
-    catches. (The article clips the product, to the same effect.)
-    """
-    logprobability = logprobabilities(actor(observation_buffer), action_buffer)
-    ratio = tf.exp(logprobability - logprobability_buffer)
-    clipped = tf.clip_by_value(ratio, 1 - clip_ratio, 1 + clip_ratio)
-    return -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, clipped * advantage_buffer))
-
-
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """Take one Adam step on the actor; return how far it now is from the policy that sampled.
 
-    Arguments as for `policy_loss`. Returns the mean of log pi_old - log pi, a float32 scalar. It
-    estimates KL(pi_old || pi); it is noisy and may be negative (Schulman's k1,
-    http://joschu.net/blog/kl-approx.html).
+    observation_buffer: float32 (n, observation_dimensions); action_buffer: int32 (n,); the others
+    float32 (n,).
+
+    The loss is PPO-Clip's, Schulman et al. 2017, equation 7, negated. ratio, pi / pi_old, says
+    how far the policy has moved since it chose the action. Above 1 + clip_ratio for a good action
+    or below 1 - clip_ratio for a bad one, the minimum is flat: going further does not pay.
+
+    Returns the mean of log pi_old - log pi, a float32 scalar. It estimates KL(pi_old || pi), is
+    noisy and may be negative (Schulman's k1, http://joschu.net/blog/kl-approx.html).
     """
     with tf.GradientTape() as tape:
-        loss = policy_loss(
-            observation_buffer, action_buffer, logprobability_buffer, advantage_buffer
-        )
-    variables = actor.trainable_variables
-    policy_optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        logprobability = logprobabilities(actor(observation_buffer), action_buffer)
+        ratio = tf.exp(logprobability - logprobability_buffer)
+        limit = tf.where(advantage_buffer > 0, 1 + clip_ratio, 1 - clip_ratio)
+        min_advantage = limit * advantage_buffer
+        policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
+    policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
+    policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
     logprobability = logprobabilities(actor(observation_buffer), action_buffer)
     return tf.reduce_mean(logprobability_buffer - logprobability)
 
 
 # (7) 训练价值函数 · Train the value function
-def value_loss(observation_buffer, return_buffer):
-    """Return the critic's mean squared error, a float32 scalar.
+@tf.function
+def train_value_function(observation_buffer, return_buffer):
+    """Take one Adam step on the critic. Returns its mean squared error before, a float32 scalar.
 
     observation_buffer: float32 (n, observation_dimensions); return_buffer: float32 (n,).
     """
-    return tf.reduce_mean(tf.square(critic(observation_buffer) - return_buffer))
-
-
-@tf.function
-def train_value_function(observation_buffer, return_buffer):
-    """Take one Adam step on the critic. Arguments as for `value_loss`."""
     with tf.GradientTape() as tape:
-        loss = value_loss(observation_buffer, return_buffer)
-    variables = critic.trainable_variables
-    value_optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
+    value_grads = tape.gradient(value_loss, critic.trainable_variables)
+    value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
+    return value_loss  # for the log; the article returns nothing
 
 
 # ==== 游戏初始化 · Game and networks ========================================================
 keras.utils.set_random_seed(seed)
 env = gym.make("CartPole-v0")  # over at 12 degrees (the article says 15), 2.4 units or 200 steps
-(observation_dimensions,) = env.observation_space.shape
+observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
 # The article does not pass gamma and lam on, and so trains with Buffer's defaults.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
-observation_input = keras.Input(shape=[observation_dimensions])
-actor = keras.Model(observation_input, mlp(observation_input, [*hidden_sizes, num_actions]))
-value = mlp(observation_input, [*hidden_sizes, 1])
-critic = keras.Model(observation_input, tf.squeeze(value, axis=1))
+observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
+logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
+actor = keras.Model(inputs=observation_input, outputs=logits)
+value = tf.squeeze(mlp(observation_input, list(hidden_sizes) + [1], tf.tanh, None), axis=1)
+critic = keras.Model(inputs=observation_input, outputs=value)
 
-policy_optimizer = keras.optimizers.Adam(policy_learning_rate)
-value_optimizer = keras.optimizers.Adam(value_function_learning_rate)
+policy_optimizer = keras.optimizers.Adam(learning_rate=policy_learning_rate)
+value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_rate)
+
 
 # ==== 保存未训练时的运动情况 · Recording, used before training ==============================
-
-
-def draw(mode):
-    """Render the game: mode "rgb_array" returns uint8 (400, 600, 3), "human" shows a window.
-
-    Raises RuntimeError, saying what to do, where nothing can be drawn.
-    """
-    try:
-        return env.render(mode=mode)
-    except Exception as error:  # pyglet, gym and the graphics driver each raise their own
-        cause = error.__context__ or error  # gym's own words about OpenGL are out of date
-        raise RuntimeError(
-            f"cannot draw the game: {cause} (DISPLAY is {os.environ.get('DISPLAY')}). On Debian or "
-            "Ubuntu: apt install libgl1 libglu1-mesa libegl1. If DISPLAY names a screen that is "
-            "not there, unset it. Or train without drawing: --no-gif --no-render"
-        ) from error
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """Yield a path beside `path` to write to, and move it over `path` once that is done.
-
-    Raises OSError where that fails; an earlier file is then as it was.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    half_written.add(temporary)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(f"cannot write {path}, which is as it was ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-        half_written.remove(temporary)
-
-
-def save_gif(path, frames):
-    """Write frames, a list of uint8 (height, width, 3), as an endless GIF.
-
-    20 frames a second, 2.5 times slower than the game's 0.02 s a step; the last stays a second.
-    Raises OSError where it cannot be written.
-    """
-    duration = [0.05] * (len(frames) - 1) + [1.0]
-    with replacing(path) as temporary:
-        with imageio.get_writer(temporary, "GIF", mode="I", duration=duration) as writer:
-            for frame in frames:
-                writer.append_data(frame)
-
-
 def record_gif(path):
-    """Play one episode with sampled actions, save it at path, and say how long the pole stayed up.
+    """Play one episode with sampled actions, save it at path, and print how many steps it had.
 
-    Returns the pictures, one from before each step. Raises what `draw` and `save_gif` raise.
+    Returns the pictures, uint8 (400, 600, 3), one a step. Raises what `save_gif` and gym raise.
     """
-    env.seed(seed)  # so that all GIFs start alike, and recording does not change the training
-    observation, done, frames = env.reset(), False, []
+    env.seed(seed)  # so that both GIFs start alike
+    start = env.reset()
+    frames, done = [], False
     while not done:
-        frames.append(draw("rgb_array"))
-        logits, action = sample_action(observation.reshape(1, -1))
-        observation, reward, done, _ = env.step(action[0].numpy())
-    env.close()
-    save_gif(path, frames)
+        frames.append(env.render(mode="rgb_array"))
+        start = start.reshape(1, -1)
+        logits, action = sample_action(start)
+        start, reward, done, _ = env.step(action[0].numpy())
+    env.close()  # or its window, where there is one, would hang while the networks train
+    save_gif(path, frames + 20 * frames[-1:])  # hold the end for a second
     print(f"{path}: 杆子直立 {len(frames)} 步 · the pole stayed up for {len(frames)} steps")
     return frames
 
 
-# ==== 模型训练 · Training ===================================================================
-trajectory = []  # the one under way: (observation, action, reward) of each step
+def save_gif(path, frames):
+    """Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
 
-
-def take_step(observation, action):
-    """Take one step in the environment, and note it in `trajectory`.
-
-    observation: float32 (1, observation_dimensions); action: an integer. Returns the next
-    observation, shaped alike, and whether the episode is over.
+    20 frames a second; at the game's own 50 the untrained episode is a blink. An earlier file
+    stays whole until this one is. Raises OSError where it cannot be written.
     """
-    try:
-        observation_new, reward, done, _ = env.step(action)
-    except Exception as error:  # TensorFlow would bury it in a page of its own
-        trajectory.clear()
-        take_step.error = RuntimeError(f"the environment failed: {error!r}")
-        raise take_step.error from error
-    trajectory.append((observation[0], action, reward))
-    return observation_new.reshape(1, -1), done
+    part = f"{path}.part"
+    with imageio.get_writer(part, "GIF", mode="I", fps=20, subrectangles=True) as writer:
+        for frame in frames:
+            writer.append_data(frame)
+    os.replace(part, path)
 
 
-def observations_and_actions():
-    """Return those in `trajectory`: float32 (n, observation_dimensions) and int64 (n,)."""
-    observations, actions, _ = zip(*trajectory)
-    return np.array(observations), np.array(actions)
+# ==== 模型训练 · Training ===================================================================
+def step_and_store(observation, action, value_t, logprobability_t):
+    """Take one step in the environment and store it. Arguments are NumPy's, a batch of one.
+
+    Returns the next observation, float32 (observation_dimensions,), and if the episode is over.
+    """
+    observation_new, reward, done, _ = env.step(action[0])
+    buffer.store(observation, action, reward, value_t, logprobability_t)
+    return observation_new, done
 
 
-def store_trajectory(values, logprobabilities):
-    """Store each step in `trajectory`, with its value and log-probability, float32 (n,)."""
-    for (observation, action, reward), value_t, logprobability_t in zip(
-        trajectory, values, logprobabilities
-    ):
-        buffer.store(observation, action, reward, value_t, logprobability_t)
-    trajectory.clear()
+def finish_and_reset(last_value):
+    """Finish a trajectory; return the next one's first observation. See `finish_trajectory`."""
+    buffer.finish_trajectory(last_value)
+    return env.reset()
+
+
+# The article's inner loop, in a graph, because to call TensorFlow from Python takes far longer
+# than what it then computes. From the graph Python is called once a step, once a trajectory.
+@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
+def rollout(observation):
+    """Fill the buffer with steps_per_epoch steps.
+
+    observation: float32 (observation_dimensions,), from a reset. Returns another, from the last
+    reset, and the number of trajectories, an int32 scalar.
+    """
+    num_episodes = 0
+    for t in tf.range(steps_per_epoch):
+        if render:
+            env.render()
+        observation = tf.reshape(observation, (1, observation_dimensions))
+        logits, action = sample_action(observation)
+        value_t = critic(observation)
+        logprobability_t = logprobabilities(logits, action)
+        step = [observation, action, value_t, logprobability_t]
+        observation, done = tf.numpy_function(step_and_store, step, [tf.float32, tf.bool])
+        if done or t == steps_per_epoch - 1:
+            last_value = tf.zeros(1)  # as in the article, also where 200 steps end the episode
+            if not done:
+                last_value = critic(tf.reshape(observation, (1, observation_dimensions)))
+            observation = tf.numpy_function(finish_and_reset, [last_value], tf.float32)
+            num_episodes += 1
+    return observation, num_episodes
 
 
 @tf.function
-def sample_trajectory(observation, room):
-    """Play until the episode is over or `room` steps, an int32 scalar, are taken; store them.
+def update(observations, actions, advantages, returns, old_logprobabilities):
+    """Update both networks with one epoch of steps, as `Buffer.get` returns them.
 
-    observation: float32 (1, observation_dimensions), a fresh start. Returns the observation
-    after the last step, the number of steps, and whether the episode is over.
-
-    This is the article's inner loop: sample, step, value, log-probability, store. It runs inside
-    the graph, and values all its steps at once, because to call TensorFlow from Python, or Python
-    from TensorFlow, takes far longer than what is computed.
+    Returns the last KL, the number of actor updates and the critic's last loss, all scalars.
     """
-    done = False
-    for t in tf.range(room):
-        if render:  # only outside the graph: see train
-            draw("human")
-        logits, action = sample_action(observation)
-        observation, done = tf.numpy_function(
-            take_step, [observation, action[0]], [tf.float32, tf.bool]
-        )
-        # The graph cannot know what shapes come from outside.
-        observation = tf.ensure_shape(observation, (1, observation_dimensions))
-        done = tf.ensure_shape(done, ())
-        if done:
+    for iteration in tf.range(train_policy_iterations):
+        kl = train_policy(observations, actions, old_logprobabilities, advantages)
+        if kl > 1.5 * target_kl:  # the sampled steps no longer speak for this policy
             break
-
-    observations, actions = tf.numpy_function(observations_and_actions, [], [tf.float32, tf.int64])
-    observations = tf.ensure_shape(observations, (None, observation_dimensions))
-    actions = tf.ensure_shape(actions, (None,))
-    value = critic(observations)
-    logprobability = logprobabilities(actor(observations), actions)  # the actor has not changed
-    tf.numpy_function(store_trajectory, [value, logprobability], [])
-    return observation, t + 1, done
+    for _ in tf.range(train_value_iterations):
+        value_loss = train_value_function(observations, returns)
+    return kl, iteration + 1, value_loss
 
 
 def train():
-    """Run all epochs: sample steps_per_epoch steps, update both networks, print and log.
-
-    Raises FloatingPointError when nothing more can be learnt, RuntimeError when the environment
-    fails.
-    """
+    """Run all epochs. Raises FloatingPointError where the KL is not finite."""
+    # A window belongs to the main thread: to draw in it, everything runs there, without graphs.
+    tf.config.run_functions_eagerly(render)
+    buffer.pointer, buffer.trajectory_start_index = 0, 0  # an earlier call may have broken off
     env.seed(seed)
-    # A live window belongs to the main thread, so with one the loop runs there, outside the graph.
-    play = sample_trajectory.python_function if render else sample_trajectory
-    run = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    writer = tf.summary.create_file_writer(str(Path(output_dir, "logs", run)))
-    with writer.as_default(step=0):
-        settings = [f"| {name} | {globals()[name]} |" for name, _, _ in hyperparameters]
-        tf.summary.text("hyperparameters", "\n".join(["| name | value |", "|---|---|", *settings]))
-
+    observation = env.reset()
     for epoch in tqdm(range(epochs), dynamic_ncols=True):
-        started = time.perf_counter()
-        sum_length = 0
-        num_episodes = 0
-        while sum_length < steps_per_epoch:
-            observation = env.reset().reshape(1, -1)
-            room = tf.constant(steps_per_epoch - sum_length)
-            try:
-                observation, episode_length, done = play(observation, room)
-            except tf.errors.OpError as error:
-                raise getattr(take_step, "error", error) from None
-            last_value = 0 if done else critic(observation)
-            buffer.finish_trajectory(last_value)
-            sum_length += int(episode_length)
-            num_episodes += 1
-        seconds = time.perf_counter() - started
-
-        (
-            observation_buffer,
-            action_buffer,
-            advantage_buffer,
-            return_buffer,
-            logprobability_buffer,
-        ) = map(tf.constant, buffer.get())  # to tensors once, not at every update
-        policy_data = observation_buffer, action_buffer, logprobability_buffer, advantage_buffer
-
-        for iteration in range(train_policy_iterations):
-            kl = train_policy(*policy_data)
-            if kl > 1.5 * target_kl:  # the sampled steps no longer speak for this policy
-                break
-
-        for _ in range(train_value_iterations):
-            train_value_function(observation_buffer, return_buffer)
-
-        # The article's formula: a trajectory cut off by the end of the epoch counts as whole.
-        average = sum_length / num_episodes
-        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average}")
-
-        logits = actor(observation_buffer)
-        entropy = -tf.reduce_mean(
-            tf.reduce_sum(tf.nn.softmax(logits) * tf.nn.log_softmax(logits), axis=1)
-        )
-        critic_loss = value_loss(observation_buffer, return_buffer)
-        with writer.as_default(step=epoch + 1):
-            tf.summary.scalar("episodes/average reward", buffer.reward_buffer.sum() / num_episodes)
-            tf.summary.scalar("episodes/average length", average)
-            tf.summary.scalar("episodes/steps per second", steps_per_epoch / seconds)
-            tf.summary.scalar("updates/policy loss", policy_loss(*policy_data))
-            tf.summary.scalar("updates/value loss", critic_loss)
-            tf.summary.scalar("updates/KL", kl)
-            tf.summary.scalar("updates/policy iterations", iteration + 1)
-            tf.summary.scalar("updates/entropy", entropy)
-        writer.flush()
-        # Where every action is as good as certain, the gradient is as good as 0.
-        if not np.isfinite([kl, critic_loss]).all() or entropy < 1e-6:
-            raise FloatingPointError(
-                f"nothing more can be learnt after epoch {epoch + 1}: KL {kl:g}, value loss "
-                f"{critic_loss:g}, entropy {entropy:g}; try smaller learning rates"
-            )
+        start = time.perf_counter()
+        observation, num_episodes = rollout(observation)
+        kl, policy_iterations, value_loss = update(*buffer.get())
+        if not np.isfinite(kl):
+            raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; lower learning rates")
+        # A trajectory cut off by the end of the epoch counts as a whole one, as in the article.
+        average_reward = steps_per_epoch / int(num_episodes)
+        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
+        tf.summary.scalar("average reward", average_reward, epoch + 1)
+        tf.summary.scalar("KL", kl, epoch + 1)
+        tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
+        tf.summary.scalar("value loss", value_loss, epoch + 1)
+        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)
+        seconds = time.perf_counter() - start
+        tf.summary.scalar("steps per second", steps_per_epoch / seconds, epoch + 1)
 
 
-# ==== 保存训练后的运动情况 · Recording after training, and the whole run ====================
+# ==== 保存训练后的运动情况 · Recording after training =======================================
+def main():
+    """Run the article from top to bottom: record, train, record. Then compare."""
+    if gif:
+        before = record_gif(f"{output_dir}/未训练前的样子.gif")
+    train()
+    save_networks()
+    if gif:
+        after = record_gif(f"{output_dir}/训练后的样子.gif")
+        save_gif(f"{output_dir}/训练前后对比.gif", side_by_side(before, after))
+
+
+# ==== 对比与运行（原文没有）· Comparison and start (not in the article) =====================
+def save_networks():
+    """Save actor.keras and critic.keras; earlier ones stay whole until these are."""
+    for name, network in ("actor", actor), ("critic", critic):
+        network.save(f"{output_dir}/{name}.part.keras")
+        os.replace(f"{output_dir}/{name}.part.keras", f"{output_dir}/{name}.keras")
 
 
 def side_by_side(before, after):
-    """Join the pictures of two episodes left and right, and count the steps in each.
+    """Yield the pictures of two episodes, left and right, then both ends for a second.
 
-    before, after: lists of uint8 (height, width, 3). Returns such a list, as long as the longer;
-    the shorter holds its last picture, its count in red.
+    before, after: lists of uint8 (400, 600, 3). The shorter one holds its last picture. A bar
+    grows by three pixels a step, 200 steps being the full width, and turns red at the end.
     """
-    # Digits of 3 x 5 dots, a row of three bits a figure: pyglet's text would need fonts.
-    digits = "75557 26227 71747 71717 55711 74717 74757 71111 75757 75717".split()
-    bits = [[[int(row) & bit for bit in (4, 2, 1)] for row in digit] for digit in digits]
-    glyphs = np.kron(bits, np.ones((1, 8, 8))) > 0
-    pictures = []
-    for t in range(max(len(before), len(after))):
+    for t in range(max(len(before), len(after)) + 20):
         halves = []
-        for episode in (before, after):
-            steps = min(t + 1, len(episode))
-            half = episode[steps - 1].copy()
-            for place, digit in enumerate(str(steps)):
-                corner = half[20:60, 20 + 32 * place : 44 + 32 * place]
-                corner[glyphs[int(digit)]] = (0, 0, 0) if t < len(episode) else (200, 0, 0)
+        for frames in before, after:
+            steps = min(t + 1, len(frames))
+            half = frames[steps - 1].copy()
+            half[:12, : 3 * steps] = (0, 150, 0) if t < len(frames) else (200, 0, 0)
             halves.append(half)
-        halves[0][:, -2:] = 0  # a line between the two
-        pictures.append(np.hstack(halves))
-    return pictures
+        yield np.hstack(halves)
 
 
 if __name__ == "__main__":
+    # A console that is not UTF-8 must not end the run; a pipe gets each line at once.
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
-    untrained, trained, both = (
-        Path(output_dir, os.fsdecode(name.encode()))  # UTF-8, even where the console is not
-        for name in ("未训练前的样子.gif", "训练后的样子.gif", "训练前后对比.gif")
-    )
     try:
-        if gif:
-            before = record_gif(untrained)
-        train()
-        for name, network in (("actor.keras", actor), ("critic.keras", critic)):
-            with replacing(Path(output_dir, name)) as temporary:
-                network.save(temporary)
-        if gif:
-            after = record_gif(trained)
-            save_gif(both, side_by_side(before, after))
-            print(f"{both}: 左为训练前，右为训练后 · before on the left, after on the right")
-    except BrokenPipeError:
-        sys.stdout = None  # or Python would write there again on its way out
-        sys.exit("ppo_cartpole.py: error: stopped, because its output was closed")
-    except (OSError, RuntimeError, FloatingPointError, tf.errors.OpError) as error:
+        if gif or render:
+            env.reset()
+            env.render(mode="rgb_array")
+    except Exception as error:  # pyglet, gym and the graphics driver each raise their own
+        cause = error.__context__ or error  # gym's own words about OpenGL are out of date
+        cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
+        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {cause}: {cure}")
+    log = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}"
+    try:
+        os.makedirs(log, exist_ok=True)
+        with tf.summary.create_file_writer(log).as_default():
+            rows = "".join(f"| {name} | {value} |\n" for name, value in settings.items())
+            tf.summary.text("hyperparameters", f"| name | value |\n|---|---|\n{rows}", 0)
+            main()
+    except (OSError, FloatingPointError, tf.errors.OpError) as error:
         sys.exit(f"ppo_cartpole.py: error: {error}")

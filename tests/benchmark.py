@@ -1,13 +1,13 @@
-"""How fast is it? The script's training beside the article's way of stepping, in one run.
+"""How fast is it? The script beside the article's way of stepping, in one run.
 
-`python tests/benchmark.py` runs each in a process of its own, one after the other, with the same
-networks, updates and number of steps, and prints the README's table.
+`python tests/benchmark.py` runs them one after the other, with the same networks, updates and
+number of steps, and prints the README's table. The article's whole run records two GIFs, ours
+records three, saves the networks and writes the log.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,18 +16,30 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-WAYS = {"article": "the article's way", "ours": "`ppo_cartpole.py`"}
+ROOT = Path(__file__).parent.parent
 
 
-def article_train(ppo):
-    """The article's way: for each step, three calls from Python into TensorFlow.
+def article_record(ppo, path):
+    """The article's way to record: imageio's own settings, every picture whole."""
+    observation, frames, done = ppo.env.reset(), [], False
+    while not done:
+        frames.append(ppo.env.render(mode="rgb_array"))
+        _, action = ppo.sample_action(observation.reshape(1, -1))
+        observation, _, done, _ = ppo.env.step(action[0].numpy())
+    with ppo.imageio.get_writer(path, mode="I") as writer:
+        for frame in frames:
+            writer.append_data(frame)
+
+
+def article_train(ppo, epochs, clock):
+    """The article's way to train: for each step, three calls from Python into TensorFlow.
 
     The action comes from a tf.function; the critic and the log-probability are called eagerly.
     """
     env, buffer = ppo.env, ppo.buffer
-    env.seed(ppo.seed)
     observation = env.reset()
-    for _ in ppo.tqdm(range(ppo.epochs)):
+    for _ in epochs:
+        clock("rollout")
         for t in range(ppo.steps_per_epoch):
             row = observation.reshape(1, -1)
             logits, action = ppo.sample_action(row)
@@ -37,95 +49,134 @@ def article_train(ppo):
             if done or t == ppo.steps_per_epoch - 1:
                 buffer.finish_trajectory(0 if done else ppo.critic(observation.reshape(1, -1)))
                 observation = env.reset()
+        clock("update")
         observations, actions, advantages, returns, old = buffer.get()
         for _ in range(ppo.train_policy_iterations):
             if ppo.train_policy(observations, actions, old, advantages) > 1.5 * ppo.target_kl:
                 break
         for _ in range(ppo.train_value_iterations):
             ppo.train_value_function(observations, returns)
+        clock(None)
 
 
-def worker(way, epochs):
-    """Train one way in this process; print a progress line an epoch, then the measurements."""
-    if way == "article":
-        for name in ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"):
-            os.environ[name] = "0"  # TensorFlow's default, which is what the article gets
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-    import ppo_cartpole as ppo
+class Clock:
+    """Adds up the seconds spent in each phase."""
 
-    seconds = {"train_policy": 0.0, "train_value_function": 0.0}
+    def __init__(self):
+        self.seconds, self.phase = {None: 0.0, "rollout": 0.0, "update": 0.0}, None
+        self.started = time.perf_counter()
 
-    def timed(name):
-        function = getattr(ppo, name)
+    def __call__(self, phase):
+        """Begin a phase and end the one under way."""
+        now = time.perf_counter()
+        self.seconds[self.phase] += now - self.started
+        self.phase, self.started = phase, now
+
+    def timed(self, phase, function):
+        """A function that times its calls as that phase."""
 
         def call(*arguments):
-            started = time.perf_counter()
+            self(phase)
             result = function(*arguments)
-            seconds[name] += time.perf_counter() - started
+            self(None)
             return result
 
         return call
 
-    for name in seconds:
-        setattr(ppo, name, timed(name))
 
-    def progress(epoch_numbers, **_):
-        for epoch in epoch_numbers:
+def worker(way, epochs):
+    """Train one way in this process; print a line an epoch, then the measurements."""
+    sys.path.insert(0, str(ROOT))
+    import ppo_cartpole as ppo
+
+    clock = Clock()
+
+    def epoch_numbers(numbers, **_):
+        for epoch in numbers:
             yield epoch
             print("epoch", flush=True)
 
-    progress.write = lambda text: None
-    ppo.tqdm = progress
-    ppo.epochs = epochs
-    with tempfile.TemporaryDirectory() as ppo.output_dir:
-        started = time.perf_counter()
-        article_train(ppo) if way == "article" else ppo.train()
+    epoch_numbers.write = lambda text: None
+    with tempfile.TemporaryDirectory() as folder:
+        if way == "article":
+            article_record(ppo, Path(folder, "before.gif"))
+            clock(None)
+            started = time.perf_counter()
+            article_train(ppo, epoch_numbers(range(epochs)), clock)
+        else:
+            ppo.tqdm, ppo.epochs = epoch_numbers, epochs
+            ppo.rollout = clock.timed("rollout", ppo.rollout)
+            ppo.update = clock.timed("update", ppo.update)
+            clock(None)
+            started = time.perf_counter()
+            ppo.train()
         total = time.perf_counter() - started
-    sampling = total - sum(seconds.values())
-    print(
-        json.dumps(
-            {
-                "seconds an epoch": total / epochs,
-                "microseconds an environment step": 1e6 * sampling / epochs / ppo.steps_per_epoch,
-                "policy update, seconds an epoch": seconds["train_policy"] / epochs,
-                "value update, seconds an epoch": seconds["train_value_function"] / epochs,
-                "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            }
-        )
-    )
+        if way == "article":
+            article_record(ppo, Path(folder, "after.gif"))
+    rows = {
+        "seconds an epoch": total / epochs,
+        "microseconds an environment step": 1e6
+        * clock.seconds["rollout"]
+        / epochs
+        / ppo.steps_per_epoch,
+        "seconds of updates an epoch": clock.seconds["update"] / epochs,
+    }
+    print(json.dumps(rows))
+
+
+def measure(command, bar):
+    """Run a process; return the measurements it prints, its seconds and its peak megabytes.
+
+    A line that does not begin with "{" is an epoch's.
+    """
+    started, measurements = time.perf_counter(), {}
+    # TensorFlow's own choice of threads, 0, is what the article gets.
+    threads = dict.fromkeys(("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"), "0")
+    environment = {**os.environ, **(threads if "article" in command else {})}
+    with subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        env=environment,
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("{"):
+                measurements = json.loads(line)
+            elif line.startswith(("epoch", "完成")):
+                bar.update()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"benchmark.py: error: this failed: {' '.join(map(str, command))}")
+    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    return measurements, time.perf_counter() - started, kilobytes / 1024
 
 
 def main():
     """Measure both ways and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--epochs", type=int, default=20, help="of each (default: 20)")
-    parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         worker(arguments.worker, arguments.epochs)
         return
 
-    results = {}
-    with tqdm(total=len(WAYS) * arguments.epochs, unit="epoch") as bar:
-        for way in WAYS:
-            bar.set_description(way)
-            command = [sys.executable, __file__, "--worker", way, "--epochs", arguments.epochs]
-            with subprocess.Popen(
-                list(map(str, command)), stdout=subprocess.PIPE, encoding="utf-8"
-            ) as process:
-                for line in process.stdout:
-                    if line == "epoch\n":
-                        bar.update()
-                    else:
-                        results[way] = json.loads(line)
-            if process.returncode:
-                sys.exit(f"benchmark.py: error: the {way} process failed; its message is above")
-
-    print(f"| {arguments.epochs} epochs of 5000 steps | {' | '.join(WAYS.values())} | ratio |")
+    epochs = "--epochs", arguments.epochs
+    with tqdm(total=3 * arguments.epochs, unit="epoch") as bar, tempfile.TemporaryDirectory() as t:
+        article, *article_run = measure([__file__, *epochs, "--worker", "article"], bar)
+        ours, *_ = measure([__file__, *epochs, "--worker", "ours"], bar)
+        _, *our_run = measure([ROOT / "ppo_cartpole.py", *epochs, "--output-dir", t], bar)
+    for name, theirs, own in zip(("seconds", "MB at the peak"), article_run, our_run, strict=True):
+        article[f"whole run with its GIFs, {name}"], ours[f"whole run with its GIFs, {name}"] = (
+            theirs,
+            own,
+        )
+    print(f"| {arguments.epochs} epochs of 5000 steps | the article's way | ours | ratio |")
     print("|---|---|---|---|")
-    for name, article in results["article"].items():
-        ours = results["ours"][name]
-        print(f"| {name} | {article:.3g} | {ours:.3g} | {article / ours:.1f} |")
+    for name, theirs in article.items():
+        print(f"| {name} | {theirs:.3g} | {ours[name]:.3g} | {theirs / ours[name]:.1f} |")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What several test files need: the module with everything put back after each test, and runs."""
+"""What several test files need: the script as a fresh module, and runs of it."""
 
 import contextlib
+import importlib.util
 import io
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -12,45 +14,41 @@ from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
-from tensorflow import keras
-
-import ppo_cartpole
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "ppo_cartpole.py"
 
 
-@pytest.fixture
-def ppo(monkeypatch, tmp_path):
-    """The module, writing to a fresh folder; its networks and names are put back afterwards."""
-    weights = ppo_cartpole.actor.get_weights(), ppo_cartpole.critic.get_weights()
-    names = dict(vars(ppo_cartpole))
-    keras.utils.set_random_seed(0)
-    ppo_cartpole.env.seed(0)
-    ppo_cartpole.output_dir = str(tmp_path)
-    # Functions traced afresh see what a test puts in place of a module's name.
-    for name in ("sample_action", "sample_trajectory", "train_policy", "train_value_function"):
-        setattr(ppo_cartpole, name, tf.function(names[name].python_function))
-    ppo_cartpole.policy_optimizer = keras.optimizers.Adam(ppo_cartpole.policy_learning_rate)
-    ppo_cartpole.value_optimizer = keras.optimizers.Adam(ppo_cartpole.value_function_learning_rate)
-    yield ppo_cartpole
-    for name in set(vars(ppo_cartpole)) - set(names):
-        delattr(ppo_cartpole, name)
-    vars(ppo_cartpole).update(names)
-    ppo_cartpole.actor.set_weights(weights[0])
-    ppo_cartpole.critic.set_weights(weights[1])
+def edit(path, **values):
+    """Write the script to path with these hyperparameters, as a reader would edit them."""
+    source = SCRIPT.read_text("utf-8")
+    for name, value in values.items():
+        source, count = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", source, flags=re.M)
+        assert count == 1
+    path.write_text(source, "utf-8")
+    return path
+
+
+def load(path=SCRIPT):
+    """Import the script afresh: everything in it is as it builds it."""
+    spec = importlib.util.spec_from_file_location("ppo_cartpole", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
-def small(ppo):
-    """The module with short epochs: small(steps_per_epoch, epochs)."""
+def ppo():
+    """The script as a fresh module."""
+    yield load()
+    tf.config.run_functions_eagerly(False)
 
-    def set_sizes(steps_per_epoch, epochs):
-        ppo.steps_per_epoch, ppo.epochs = steps_per_epoch, epochs
-        ppo.buffer = ppo.Buffer(4, steps_per_epoch, ppo.gamma, ppo.lam)
-        return ppo
 
-    return set_sizes
+@pytest.fixture
+def build(tmp_path):
+    """The script as a fresh module, built with edited hyperparameters: build(seed=1, ...)."""
+    yield lambda **values: load(edit(tmp_path / "ppo_cartpole.py", **values))
+    tf.config.run_functions_eagerly(False)
 
 
 def run(*arguments, **options):
@@ -65,26 +63,29 @@ def run(*arguments, **options):
     )
 
 
-def run_here(*arguments):
+def run_here(*arguments, script=SCRIPT):
     """Run the script as `python ppo_cartpole.py` would, in this process, which saves the imports.
 
-    Returns its names, its output and what it exited with (None at the end).
+    Returns its names, its output, its errors and what it exited with (None at the end).
     """
-    handlers = [(name, signal.getsignal(name)) for name in (signal.SIGINT, signal.SIGTERM)]
-    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    old_arguments, sys.argv = sys.argv, [str(SCRIPT), *map(str, arguments)]
+    handler = signal.getsignal(signal.SIGINT)
+    output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    old_arguments, sys.argv = sys.argv, [str(script), *map(str, arguments)]
     names, code = {}, None
     try:
-        with contextlib.redirect_stdout(output):
-            names = runpy.run_path(str(SCRIPT), run_name="__main__")
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            names = runpy.run_path(str(script), run_name="__main__")
     except SystemExit as exit_:
         code = exit_.code
     finally:
         sys.argv = old_arguments
-        for name, handler in handlers:
-            signal.signal(name, handler)
-    output.flush()
-    return SimpleNamespace(names=names, output=output.buffer.getvalue().decode("utf-8"), code=code)
+        signal.signal(signal.SIGINT, handler)
+        tf.config.run_functions_eagerly(False)
+    texts = []
+    for stream in (output, errors):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode("utf-8"))
+    return SimpleNamespace(names=names, output=texts[0], errors=texts[1], code=code)
 
 
 @pytest.fixture(scope="session")

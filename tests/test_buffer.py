@@ -2,6 +2,13 @@
 
 import numpy as np
 import pytest
+from conftest import load
+
+
+@pytest.fixture(scope="module")
+def ppo():
+    """One module for all of them: they change nothing in it."""
+    return load()
 
 
 def discounted_by_loops(x, discount):

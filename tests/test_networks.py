@@ -1,4 +1,4 @@
-"""Networks, probabilities, losses and update steps against NumPy and against hand-worked values."""
+"""Networks, probabilities, gradients and updates against NumPy and against hand-worked values."""
 
 import numpy as np
 import pytest
@@ -49,8 +49,10 @@ def test_mlp_is_tanh_inside_and_linear_at_the_end_by_default(ppo):
     np.testing.assert_allclose(network(data), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("hidden", [(64, 64), (8, 16, 5), (3,)])
 @pytest.mark.parametrize("rows", [1, 32])
-def test_actor_and_critic(ppo, rows):
+def test_actor_and_critic_as_they_are_built(build, rows, hidden):
+    ppo = build(hidden_sizes=hidden)
     data = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
     for network, expected_shape in ((ppo.actor, (rows, 2)), (ppo.critic, (rows,))):
         result = network(data).numpy()
@@ -58,7 +60,8 @@ def test_actor_and_critic(ppo, rows):
         expected = reference.forward(reference.layers_of(network), data)[-1]
         np.testing.assert_allclose(result, expected.reshape(expected_shape), atol=1e-6)
         sizes = [matrix.shape for matrix, _ in reference.layers_of(network)]
-        assert sizes == [(4, 64), (64, 64), (64, expected.shape[1])]
+        widths = [4, *hidden, expected.shape[1]]
+        assert sizes == list(zip(widths, widths[1:], strict=False))
 
 
 def test_log_probabilities_against_numpy(ppo):
@@ -84,30 +87,35 @@ def test_sampled_actions_have_the_frequencies_of_the_softmax(ppo):
 
 
 # The old probability of every action is 0.5, so the ratio is twice the new one. With
-# clip_ratio 0.2: advantage, ratio, loss, and whether the gradient lives.
+# clip_ratio 0.2: advantage, ratio, and whether the gradient lives.
 CASES = [
-    (1.0, 1.0, -1.0, True),
-    (1.0, 1.1, -1.1, True),
-    (1.0, 1.5, -1.2, False),  # already far enough towards a good action
-    (1.0, 0.5, -0.5, True),  # a good action made rarer: pulled back in full
-    (-1.0, 1.0, 1.0, True),
-    (-1.0, 0.9, 0.9, True),
-    (-1.0, 0.5, 0.8, False),  # already far enough from a bad action
-    (-1.0, 1.5, 1.5, True),  # a bad action made likelier: pulled back in full
-    (-2.5, 0.5, 2.0, False),
-    (3.0, 1.9, -3.6, False),
+    (1.0, 1.0, True),
+    (1.0, 1.1, True),
+    (1.0, 1.5, False),  # already far enough towards a good action
+    (1.0, 0.5, True),  # a good action made rarer: pulled back in full
+    (-1.0, 1.0, True),
+    (-1.0, 0.9, True),
+    (-1.0, 0.5, False),  # already far enough from a bad action
+    (-1.0, 1.5, True),  # a bad action made likelier: pulled back in full
+    (-2.5, 0.5, False),
+    (3.0, 1.9, False),
 ]
 
 
-@pytest.mark.parametrize("advantage, ratio, loss, lives", CASES)
-def test_policy_loss_and_gradient_by_hand(ppo, advantage, ratio, loss, lives):
+class Recorder:
+    """Stands in for an optimizer: keeps the gradients and changes nothing."""
+
+    def apply_gradients(self, pairs):
+        self.gradients = [gradient.numpy() for gradient, _ in pairs]
+
+
+@pytest.mark.parametrize("advantage, ratio, lives", CASES)
+def test_policy_gradient_by_hand(ppo, advantage, ratio, lives):
     p = ratio / 2
-    ppo.actor = Logits([[1 - p, p]])
+    ppo.actor, ppo.policy_optimizer = Logits([[1 - p, p]]), Recorder()
     old, advantages = np.log([0.5]).astype(np.float32), np.array([advantage], np.float32)
-    with tf.GradientTape() as tape:
-        result = ppo.policy_loss(np.zeros((1, 4), np.float32), np.array([1]), old, advantages)
-    assert result.numpy() == pytest.approx(loss, rel=1e-5)
-    gradient = tape.gradient(result, ppo.actor.logits).numpy()
+    ppo.train_policy.python_function(np.zeros((1, 4), np.float32), np.array([1]), old, advantages)
+    (gradient,) = ppo.policy_optimizer.gradients
     if lives:  # d ratio / d logits = ratio * (one_hot - probabilities)
         expected = [[advantage * ratio * (1 - p), -advantage * ratio * (1 - p)]]
         np.testing.assert_allclose(gradient, expected, rtol=1e-5)
@@ -116,24 +124,39 @@ def test_policy_loss_and_gradient_by_hand(ppo, advantage, ratio, loss, lives):
 
 
 @pytest.mark.parametrize("clip_ratio", [0.05, 0.2, 0.5])
-def test_policy_loss_is_equation_7(ppo, batch, clip_ratio):
-    ppo.clip_ratio = clip_ratio
+def test_policy_gradient_is_that_of_equation_7(build, batch, clip_ratio):
+    ppo = build(clip_ratio=clip_ratio)
     observations, actions, old, advantages = batch
-    new = reference.log_probability(reference.layers_of(ppo.actor), observations, actions)
-    ratios = np.exp(new - old)
+    layers = reference.layers_of(ppo.actor)
+    ratios = np.exp(reference.log_probability(layers, observations, actions) - old)
     for beyond in (
         ratios > 1 + clip_ratio,
         ratios < 1 - clip_ratio,
         np.abs(ratios - 1) < clip_ratio,
     ):
         assert np.any(beyond)
-    expected = reference.clip_loss(ratios, advantages, clip_ratio)
-    assert ppo.policy_loss(*batch).numpy() == pytest.approx(expected, abs=1e-6)
+    ppo.policy_optimizer = Recorder()
+    ppo.train_policy.python_function(*batch)
+
+    def loss_at(step):  # along a random direction in the space of all weights
+        moved = [
+            tuple(w + step * d for w, d in zip(layer, direction, strict=True))
+            for layer, direction in zip(layers, directions, strict=True)
+        ]
+        new = reference.log_probability(moved, observations, actions)
+        return reference.clip_loss(np.exp(new - old), advantages, clip_ratio)
+
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        directions = [tuple(rng.normal(size=w.shape) for w in layer) for layer in layers]
+        slope = (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6
+        pairs = zip(ppo.policy_optimizer.gradients, sum(directions, ()), strict=True)
+        assert sum(np.sum(g * d) for g, d in pairs) == pytest.approx(slope, rel=1e-3, abs=1e-5)
 
 
 def test_policy_steps_and_kl_against_numpy(ppo, batch):
     observations, actions, old, advantages = batch
-    layers, adam = reference.layers_of(ppo.actor), reference.Adam(ppo.policy_learning_rate)
+    layers, adam = reference.layers_of(ppo.actor), reference.Adam(3e-4)
     for _ in range(10):
         kl = ppo.train_policy(*batch)
         gradients = reference.policy_gradients(
@@ -160,9 +183,11 @@ def test_one_policy_step_by_hand(ppo):
 
 def test_value_steps_against_numpy(ppo, batch):
     observations, returns = batch[0], 10 * batch[3] + 20
-    layers, adam = reference.layers_of(ppo.critic), reference.Adam(ppo.value_function_learning_rate)
+    layers, adam = reference.layers_of(ppo.critic), reference.Adam(3e-4)
     for _ in range(10):
-        ppo.train_value_function(observations, returns)
+        error = np.mean((reference.forward(layers, observations)[-1][:, 0] - returns) ** 2)
+        loss = ppo.train_value_function(observations, returns)
+        assert loss.numpy() == pytest.approx(error, rel=1e-5)  # before the step
         layers = adam.step(layers, reference.value_gradients(layers, observations, returns))
         for weight, expected in zip(ppo.critic.get_weights(), sum(layers, ()), strict=True):
             np.testing.assert_allclose(weight, expected, atol=1e-5)
@@ -184,12 +209,57 @@ def test_each_network_has_its_own_optimizer_and_rate(ppo):
     assert not np.array_equal(critic[0], ppo.critic.get_weights()[0])
 
 
+def test_update_takes_all_the_steps_of_an_epoch(build, batch):
+    ppo = build(train_policy_iterations=7, train_value_iterations=11, target_kl=1000)
+    observations, actions, old, advantages = batch
+    returns = 10 * advantages + 20
+    actor, critic = reference.layers_of(ppo.actor), reference.layers_of(ppo.critic)
+    actor_adam, critic_adam = reference.Adam(3e-4), reference.Adam(3e-4)
+    for _ in range(7):
+        gradients = reference.policy_gradients(actor, observations, actions, old, advantages, 0.2)
+        actor = actor_adam.step(actor, gradients)
+    for _ in range(11):
+        error = np.mean((reference.forward(critic, observations)[-1][:, 0] - returns) ** 2)
+        critic = critic_adam.step(critic, reference.value_gradients(critic, observations, returns))
+    kl, iterations, loss = ppo.update(observations, actions, advantages, returns, old)
+    expected = np.mean(old - reference.log_probability(actor, observations, actions))
+    assert kl.numpy() == pytest.approx(expected, abs=1e-5)
+    assert iterations.numpy() == 7
+    assert loss.numpy() == pytest.approx(error, rel=1e-5)
+    for network, layers in (ppo.actor, actor), (ppo.critic, critic):
+        for weight, expected in zip(network.get_weights(), sum(layers, ()), strict=True):
+            np.testing.assert_allclose(weight, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    "estimates, expected",
+    [
+        ([0.001, 0.0149, 0.0151, 9, 9, 9, 9], 3),  # the first above 1.5 x 0.01
+        ([9] * 7, 1),
+        ([0.0149] * 7, 7),  # never above: all iterations
+    ],
+)
+def test_policy_updates_stop_at_the_first_large_kl(build, batch, estimates, expected, eager):
+    ppo = build(train_policy_iterations=7, train_value_iterations=4)
+    policy_calls, value_calls = tf.Variable(0), tf.Variable(0)
+    ppo.train_policy = lambda *data: tf.constant(estimates, tf.float32)[
+        policy_calls.assign_add(1) - 1
+    ]
+    ppo.train_value_function = lambda *data: tf.cast(value_calls.assign_add(1), tf.float32)
+    tf.config.run_functions_eagerly(eager)
+    kl, iterations, loss = ppo.update(*batch[:2], batch[3], batch[3], batch[2])
+    assert policy_calls.numpy() == iterations.numpy() == expected
+    assert kl.numpy() == pytest.approx(estimates[expected - 1])
+    assert value_calls.numpy() == loss.numpy() == 4
+
+
 def test_an_eager_step_equals_a_traced_one(ppo, batch):
     start = ppo.actor.get_weights()
     traced = ppo.train_policy(*batch)
     weights = ppo.actor.get_weights()
     ppo.actor.set_weights(start)
-    ppo.policy_optimizer = keras.optimizers.Adam(ppo.policy_learning_rate)
+    ppo.policy_optimizer = keras.optimizers.Adam(3e-4)
     eager = ppo.train_policy.python_function(*batch)
     assert eager.numpy() == pytest.approx(traced.numpy(), abs=1e-7)
     for one, two in zip(weights, ppo.actor.get_weights(), strict=True):
