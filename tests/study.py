@@ -112,23 +112,25 @@ def main():
     bar.close()
 
     headings = [f"gamma {gamma}, lam {lam}" for gamma, lam in PAIRS]
-    print(f"Lowest / median / highest of {len(seeds)} seeds.\n")
-    print(f"| printed average | the article | {' | '.join(headings)} |\n|---|---|---|---|")
+    print(f"Lowest / median / highest of {len(seeds)} seeds 最低、中位、最高:\n")
+    print(f"| printed average 打印的平均奖励 | the article 原文 | {' | '.join(headings)} |")
+    print("|---|---|---|---|")
     for epoch, trajectories in ARTICLE.items():
         printed = 5000 / trajectories
         columns = [[curve[epoch - 1] for curve in trained[pair]["curves"]] for pair in PAIRS]
         cells = " | ".join(beside(printed, values) for values in columns)
         print(f"| epoch {epoch} | {printed:.1f} | {cells} |")
     columns = [[np.mean(curve[-5:]) for curve in trained[pair]["curves"]] for pair in PAIRS]
-    print(f"| mean of the last five | | {' | '.join(map(spread, columns))} |\n")
+    print(f"| mean of the last five 最后五轮平均 | | {' | '.join(map(spread, columns))} |\n")
 
-    print(f"| 100 fresh episodes | untrained | {' | '.join(headings)} |\n|---|---|---|---|")
-    for way in untrained:
+    print(f"| 100 fresh episodes 新的 100 局 | untrained 未训练 | {' | '.join(headings)} |")
+    print("|---|---|---|---|")
+    for way, name in ("sampled", "sampled 按概率采样"), ("greedy", "greedy 贪心"):
         columns = [untrained[way]] + [trained[pair][way] for pair in PAIRS]
-        print(f"| actions {way} | {' | '.join(map(spread, columns))} |")
+        print(f"| actions {name} | {' | '.join(map(spread, columns))} |")
         misses = [sum(length < SOLVED for length in lengths) for lengths in columns]
         cells = " | ".join(f"{missed} of {len(seeds)}" for missed in misses)
-        print(f"| … seeds below {SOLVED} | {cells} |")
+        print(f"| … seeds below {SOLVED} 不到 {SOLVED} | {cells} |")
     print(f"\n{chart(trained[PAIRS[0]]['curves'], f'Printed average, {headings[0]}')}")
 
 
