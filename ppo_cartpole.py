@@ -204,7 +204,7 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-@tf.function
+@tf.function(autograph=False)  # no loop or branch to convert: starts faster
 def sample_action(observation):
     """Draw actions, int64 (batch,), from the policy; return them after their logits.
 
@@ -216,7 +216,7 @@ def sample_action(observation):
 
 
 # (6) 训练策略 · Train the policy
-@tf.function
+@tf.function(autograph=False)  # no loop or branch to convert: starts faster
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """Take one Adam step on the actor; return how far it now is from the policy that sampled.
 
@@ -243,7 +243,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 
 
 # (7) 训练价值函数 · Train the value function
-@tf.function
+@tf.function(autograph=False)  # no loop or branch to convert: starts faster
 def train_value_function(observation_buffer, return_buffer):
     """Take one Adam step on the critic. Returns its mean squared error before, a float32 scalar.
 
