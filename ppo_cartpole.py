@@ -318,8 +318,10 @@ def step_and_store(observation, action, value_t, logprobability_t):
     return observation_new, done
 
 
-def finish_and_reset(last_value):
-    """Finish a trajectory; return the next one's first observation. See `finish_trajectory`."""
+def finish_and_reset(observation, done):
+    """Finish the trajectory that led to this observation; return the next one's first."""
+    # Like the article, this takes reaching 200 steps for falling over.
+    last_value = 0 if done else critic(observation.reshape(1, -1))
     buffer.finish_trajectory(last_value)
     return env.reset()
 
@@ -344,10 +346,7 @@ def rollout(observation):
         step = [observation, action, value_t, logprobability_t]
         observation, done = tf.numpy_function(step_and_store, step, [tf.float32, tf.bool])
         if done or t == steps_per_epoch - 1:
-            last_value = tf.zeros(1)  # as in the article, also where 200 steps end the episode
-            if not done:
-                last_value = critic(tf.reshape(observation, (1, observation_dimensions)))
-            observation = tf.numpy_function(finish_and_reset, [last_value], tf.float32)
+            observation = tf.numpy_function(finish_and_reset, [observation, done], tf.float32)
             num_episodes += 1
     return observation, num_episodes
 
