@@ -122,11 +122,9 @@ def test_the_printout_it_shows_is_what_a_run_prints(default_run):
     shown = next(text for language, text in BLOCKS if language == "text").splitlines()
     lines = default_run.lines
     parts = [*lines[:3], *lines[-2:]]
-    if sys.version_info[:2] == (3, 10):  # whose printout the README shows
-        assert [line for line in shown if line != "…"] == parts
-    else:
-        form = [re.sub(r"[\d.]+", "#", line) for line in shown if line != "…"]
-        assert form == [re.sub(r"[\d.]+", "#", line) for line in parts]
+    # Another processor or Python draws other numbers: the form is what must agree.
+    form = [re.sub(r"[\d.]+", "#", line) for line in shown if line != "…"]
+    assert form == [re.sub(r"[\d.]+", "#", line) for line in parts]
 
 
 def spreads(cell):
