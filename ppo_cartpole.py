@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up noise
 # ==== 库准备 · Libraries ====================================================================
 import argparse
 import contextlib
+import ctypes
 import time
 
 import gym
@@ -36,6 +37,8 @@ from tensorflow.keras import layers
 from tqdm import tqdm
 
 tf.get_logger().setLevel("ERROR")
+# Python 3.11 prepares a thread anew for each call from TensorFlow's; this leaves it prepared.
+tf.function(lambda: tf.py_function(ctypes.pythonapi.PyGILState_Ensure, [], tf.int32))()
 # Without a display, pyglet draws through EGL.
 pyglet.options["headless"] = sys.platform == "linux" and not os.environ.get("DISPLAY")
 
@@ -67,8 +70,7 @@ def number(kind, low, high):
         with contextlib.suppress(ValueError):
             if low <= kind(text) <= high:
                 return kind(text)
-        message = f"must be {kind.__name__} from {low} to {high}, not {text}"
-        raise argparse.ArgumentTypeError(message)
+        raise argparse.ArgumentTypeError(f"must be {kind.__name__}, {low} to {high}, not {text}")
 
     return check
 
@@ -285,8 +287,7 @@ def record_gif(path):
     frames, done = [], False
     while not done:
         frames.append(env.render(mode="rgb_array"))
-        start = start.reshape(1, -1)
-        logits, action = sample_action(start)
+        logits, action = sample_action(start.reshape(1, -1))
         start, reward, done, _ = env.step(action[0].numpy())
     env.close()  # or its window, where there is one, would hang while the networks train
     save_gif(path, frames + 20 * frames[-1:])  # hold the end for a second

@@ -47,7 +47,7 @@ def test_bad_arguments_are_refused_in_one_line(name, value):
     option = "--" + name.replace("_", "-")
     values = value.split() if " " in value else []  # option=value, or -1e-3 looks like an option
     line = rejected(option + ("" if values else f"={value}"), *values)
-    assert re.search(rf"argument {option}: must be (int|float) from \S+ to \S+, not ", line)
+    assert re.search(rf"argument {option}: must be (int|float), \S+ to \S+, not ", line)
     assert line.endswith(f" {value.split()[-1]}\n")
 
 
