@@ -122,7 +122,7 @@ def test_the_printout_it_shows_is_what_a_run_prints(default_run):
     shown = next(text for language, text in BLOCKS if language == "text").splitlines()
     lines = default_run.lines
     parts = [*lines[:3], *lines[-2:]]
-    # Another processor or Python draws other numbers: the form is what must agree.
+    # Another processor or TensorFlow rounds otherwise: the form is what must agree.
     form = [re.sub(r"[\d.]+", "#", line) for line in shown if line != "…"]
     assert form == [re.sub(r"[\d.]+", "#", line) for line in parts]
 
