@@ -11,7 +11,7 @@ import signal
 import sys
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the run at once, in a graph too
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the run at once, in TensorFlow too
 
 # Networks this small gain nothing from a second thread, nor from a GPU, on which a run might not
 # repeat. Where these variables are set already, they stay as they are.
@@ -37,7 +37,7 @@ from tensorflow.keras import layers
 from tqdm import tqdm
 
 tf.get_logger().setLevel("ERROR")
-# Python 3.11 prepares a thread anew for each call from TensorFlow's; this leaves it prepared.
+# Python 3.11 sets itself up anew for each call from TensorFlow's thread; this keeps it set up.
 tf.function(lambda: tf.py_function(ctypes.pythonapi.PyGILState_Ensure, [], tf.int32))()
 # Without a display, pyglet draws through EGL.
 pyglet.options["headless"] = sys.platform == "linux" and not os.environ.get("DISPLAY")
@@ -46,11 +46,11 @@ pyglet.options["headless"] = sys.platform == "linux" and not os.environ.get("DIS
 steps_per_epoch = 5000  # 每轮的步数 · environment steps in each epoch
 epochs = 20  # 轮数 · rounds of sampling, then updating
 gamma = 0.90  # 折扣因子 · discount factor
-clip_ratio = 0.2  # 裁剪比率 · how far from 1 the probability ratio still pays
+clip_ratio = 0.2  # 裁剪比率 · farther from 1, the probability ratio gains nothing
 policy_learning_rate = 3e-4  # 策略网络的学习率 · the actor's learning rate
-value_function_learning_rate = 3e-4  # 价值网络的学习率 · the critic's learning rate
-train_policy_iterations = 80  # 每轮最多更新策略的次数 · most actor updates in each epoch
-train_value_iterations = 80  # 每轮更新价值网络的次数 · critic updates in each epoch
+value_function_learning_rate = 3e-4  # 值函数网络的学习率 · the critic's learning rate
+train_policy_iterations = 80  # 每轮最多更新策略的次数 · maximum actor updates in each epoch
+train_value_iterations = 80  # 每轮更新值函数网络的次数 · critic updates in each epoch
 lam = 0.97  # GAE 的 λ · GAE's lambda
 target_kl = 0.01  # KL 超过它的 1.5 倍就停 · actor updates stop above 1.5 times this KL
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
@@ -77,23 +77,23 @@ def number(kind, low, high):
 
 if __name__ == "__main__":
     defaults = argparse.ArgumentDefaultsHelpFormatter
-    # Without its usage, an error is one line.
+    # With the usage left out, an error takes one line.
     parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, formatter_class=defaults)
     for name, kind, low, high, meaning in (
         ("steps_per_epoch", int, 1, 1000000, "environment steps in each epoch"),
         ("epochs", int, 1, 1000000, "rounds of sampling, then updating"),
         ("gamma", float, 0, 1, "discount factor"),
-        ("clip_ratio", float, 1e-12, 1, "how far from 1 the probability ratio still pays"),
+        ("clip_ratio", float, 1e-12, 1, "farther from 1, the probability ratio gains nothing"),
         ("policy_learning_rate", float, 1e-12, 1, "the actor's learning rate"),
         ("value_function_learning_rate", float, 1e-12, 1, "the critic's learning rate"),
-        ("train_policy_iterations", int, 1, 1000000, "most actor updates in each epoch"),
+        ("train_policy_iterations", int, 1, 1000000, "maximum actor updates in each epoch"),
         ("train_value_iterations", int, 1, 1000000, "critic updates in each epoch"),
         ("lam", float, 0, 1, "GAE's lambda"),
         ("target_kl", float, 1e-12, 1000, "actor updates stop above 1.5 times this KL"),
         ("seed", int, 0, 2**32 - 1, "same seed, same run"),
     ):
         option, check = "--" + name.replace("_", "-"), number(kind, low, high)
-        value = str(globals()[name])  # text, which argparse checks as if it had been given
+        value = str(globals()[name])  # argparse checks a default, too, if it is text
         parser.add_argument(option, type=check, default=value, help=f"{meaning}; {low} to {high}")
     sizes = {"type": number(int, 1, 4096), "nargs": "+", "default": hidden_sizes}
     parser.add_argument("--hidden-sizes", **sizes, help="units in each hidden layer; 1 to 4096")
@@ -134,7 +134,7 @@ class Buffer:
         self.value_buffer = np.zeros(size, dtype=np.float32)
         self.logprobability_buffer = np.zeros(size, dtype=np.float32)
         self.gamma, self.lam = gamma, lam
-        self.pointer, self.trajectory_start_index = 0, 0  # the next step's, this trajectory's first
+        self.pointer, self.trajectory_start_index = 0, 0  # next step, trajectory's first
 
     def store(self, observation, action, reward, value, logprobability):
         """Append one step: s, a, r, V(s), log pi(a|s). Raises IndexError when full."""
@@ -151,10 +151,10 @@ class Buffer:
         last_value: 0 where the episode is over; where the end of the epoch cut it off, V(s) of
         the next observation, float32 (1,), which stands for the rewards that were not seen.
 
-        Advantage, how much better an action was than the critic expected: GAE, Schulman et al.
-        2017, equations 11 and 12, the discounted sum with gamma * lam of the deltas. lam trades
-        noise (1) for bias (0). Return, the critic's target: the discounted sum of the rewards
-        from each step on, last_value being one more of them.
+        Advantage, how much better an action was than the critic expected: generalized advantage
+        estimation, Schulman et al. 2017, equations 11 and 12, the sum of the deltas, discounted
+        with gamma * lam. lam trades noise (1) for bias (0). Return, the critic's target: the
+        discounted sum of the rewards from each step on, last_value being one more of them.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -174,7 +174,7 @@ class Buffer:
         """
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean = np.mean(self.advantage_buffer)
-        # The article adds nothing: where all advantages are equal, it divides 0 by 0.
+        # 原文不加，优势全部相等时除以 0 · The article does not add it; equal advantages are 0 / 0.
         advantage_std = np.std(self.advantage_buffer) + 1e-8
         self.advantage_buffer = (self.advantage_buffer - advantage_mean) / advantage_std
         return (
@@ -199,18 +199,18 @@ def logprobabilities(logits, a):
     """Return log pi(a|s), float32 (batch,), of actions a, int (batch,).
 
     logits: float32 (batch, num_actions), the actor's output. log_softmax turns them into
-    log-probabilities; the one-hot product picks the one of the action taken.
+    log-probabilities; the one-hot product picks that of the action taken.
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     return tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
 
 
 # (5) 采样动作 · Sample an action
-@tf.function(autograph=False)  # no loop or branch to convert: starts faster
+@tf.function(autograph=False)  # no loops or branches to convert: starts faster
 def sample_action(observation):
-    """Draw actions, int64 (batch,), from the policy; return them after their logits.
+    """Return logits, float32 (batch, num_actions), and actions drawn from them, int64 (batch,).
 
-    observation: float32 (batch, observation_dimensions); logits: float32 (batch, num_actions).
+    observation: float32 (batch, observation_dimensions).
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -218,7 +218,7 @@ def sample_action(observation):
 
 
 # (6) 训练策略 · Train the policy
-@tf.function(autograph=False)  # no loop or branch to convert: starts faster
+@tf.function(autograph=False)  # no loops or branches to convert: starts faster
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """Take one Adam step on the actor; return how far it now is from the policy that sampled.
 
@@ -236,7 +236,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
         logprobability = logprobabilities(actor(observation_buffer), action_buffer)
         ratio = tf.exp(logprobability - logprobability_buffer)
         limit = tf.where(advantage_buffer > 0, 1 + clip_ratio, 1 - clip_ratio)
-        min_advantage = limit * advantage_buffer
+        min_advantage = limit * advantage_buffer  # in the minimum, this clips the ratio
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
@@ -245,7 +245,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 
 
 # (7) 训练价值函数 · Train the value function
-@tf.function(autograph=False)  # no loop or branch to convert: starts faster
+@tf.function(autograph=False)  # no loops or branches to convert: starts faster
 def train_value_function(observation_buffer, return_buffer):
     """Take one Adam step on the critic. Returns its mean squared error before, a float32 scalar.
 
@@ -263,7 +263,7 @@ keras.utils.set_random_seed(seed)
 env = gym.make("CartPole-v0")  # over at 12 degrees (the article says 15), 2.4 units or 200 steps
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# The article does not pass gamma and lam on, and so trains with Buffer's defaults.
+# 原文没有传入 gamma 和 lam · The article leaves both at Buffer's defaults.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
@@ -312,7 +312,7 @@ def save_gif(path, frames):
 def step_and_store(observation, action, value_t, logprobability_t):
     """Take one step in the environment and store it. Arguments are NumPy's, a batch of one.
 
-    Returns the next observation, float32 (observation_dimensions,), and if the episode is over.
+    Returns the next observation, float32 (observation_dimensions,), and whether the episode ended.
     """
     observation_new, reward, done, _ = env.step(action[0])
     buffer.store(observation, action, reward, value_t, logprobability_t)
@@ -321,14 +321,14 @@ def step_and_store(observation, action, value_t, logprobability_t):
 
 def finish_and_reset(observation, done):
     """Finish the trajectory that led to this observation; return the next one's first."""
-    # Like the article, this takes reaching 200 steps for falling over.
+    # 同原文，走满 200 步也当作倒下 · Like the article, takes reaching 200 steps for falling.
     last_value = 0 if done else critic(observation.reshape(1, -1))
     buffer.finish_trajectory(last_value)
     return env.reset()
 
 
-# The article's inner loop, in a graph, because to call TensorFlow from Python takes far longer
-# than what it then computes. From the graph Python is called once a step, once a trajectory.
+# 原文的内层循环，放进计算图 · The article's inner loop, in a graph: a Python call to TensorFlow
+# takes far longer than what it computes. The graph calls Python once a step, once a trajectory.
 @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
 def rollout(observation):
     """Fill the buffer with steps_per_epoch steps.
@@ -360,7 +360,7 @@ def update(observations, actions, advantages, returns, old_logprobabilities):
     """
     for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observations, actions, old_logprobabilities, advantages)
-        if kl > 1.5 * target_kl:  # the sampled steps no longer speak for this policy
+        if kl > 1.5 * target_kl:  # the sampled steps no longer represent this policy
             break
     for _ in tf.range(train_value_iterations):
         value_loss = train_value_function(observations, returns)
@@ -371,7 +371,7 @@ def train():
     """Run all epochs. Raises FloatingPointError where the KL is not finite."""
     # A window belongs to the main thread: to draw in it, everything runs there, without graphs.
     tf.config.run_functions_eagerly(render)
-    buffer.pointer, buffer.trajectory_start_index = 0, 0  # an earlier call may have broken off
+    buffer.pointer, buffer.trajectory_start_index = 0, 0  # a call may have been interrupted
     env.seed(seed)
     observation = env.reset()
     for epoch in tqdm(range(epochs), dynamic_ncols=True):
@@ -379,8 +379,8 @@ def train():
         observation, num_episodes = rollout(observation)
         kl, policy_iterations, value_loss = update(*buffer.get())
         if not np.isfinite(kl):
-            raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; lower learning rates")
-        # A trajectory cut off by the end of the epoch counts as a whole one, as in the article.
+            raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; try lower learning rates")
+        # 同原文，被截断的轨迹也算一条 · As in the article, one cut off counts as a whole one.
         average_reward = steps_per_epoch / int(num_episodes)
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
         tf.summary.scalar("average reward", average_reward, epoch + 1)

@@ -113,13 +113,11 @@ def worker(way, epochs):
         total = time.perf_counter() - started
         if way == "article":
             article_record(ppo, Path(folder, "after.gif"))
+    rollout, update = (clock.seconds[phase] / epochs for phase in ("rollout", "update"))
     rows = {
-        "seconds an epoch": total / epochs,
-        "microseconds an environment step": 1e6
-        * clock.seconds["rollout"]
-        / epochs
-        / ppo.steps_per_epoch,
-        "seconds of updates an epoch": clock.seconds["update"] / epochs,
+        "seconds an epoch 每轮秒数": total / epochs,
+        "microseconds an environment step 每个环境步的微秒数": 1e6 * rollout / ppo.steps_per_epoch,
+        "seconds of updates an epoch 其中更新的秒数": update,
     }
     print(json.dumps(rows))
 
@@ -168,15 +166,16 @@ def main():
         article, *article_run = measure([__file__, *epochs, "--worker", "article"], bar)
         ours, *_ = measure([__file__, *epochs, "--worker", "ours"], bar)
         _, *our_run = measure([ROOT / "ppo_cartpole.py", *epochs, "--output-dir", t], bar)
-    for name, theirs, own in zip(("seconds", "MB at the peak"), article_run, our_run, strict=True):
-        article[f"whole run with its GIFs, {name}"], ours[f"whole run with its GIFs, {name}"] = (
-            theirs,
-            own,
-        )
-    print(f"| {arguments.epochs} epochs of 5000 steps | the article's way | ours | ratio |")
+    units = "seconds 含 GIF 的完整运行，秒", "MB at the peak 含 GIF 的完整运行，内存峰值 MB"
+    for unit, theirs, own in zip(units, article_run, our_run, strict=True):
+        name = f"whole run with its GIFs, {unit}"
+        article[name], ours[name] = theirs, own
+    heading = f"{arguments.epochs} epochs of 5000 steps {arguments.epochs} 轮，每轮 5000 步"
+    print(f"| {heading} | the article's way 原文 | ours 这里 | ratio 比值 |")
     print("|---|---|---|---|")
     for name, theirs in article.items():
-        print(f"| {name} | {theirs:.3g} | {ours[name]:.3g} | {theirs / ours[name]:.1f} |")
+        cells = [f"{float(f'{value:.3g}'):g}" for value in (theirs, ours[name])]
+        print(f"| {name} | {' | '.join(cells)} | {theirs / ours[name]:.1f} |")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # no start-up noise
 import tensorflow as tf
 
 ROOT = Path(__file__).parent.parent
@@ -51,14 +53,19 @@ def build(tmp_path):
     tf.config.run_functions_eagerly(False)
 
 
+def environment(**changes):
+    """This process's environment, without what the script itself puts there when imported."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TF_", "CUDA_"))}
+    return {**kept, **changes}
+
+
 def run(*arguments, **options):
     """Run the script in a process of its own; return the finished process, output as text."""
-    environment = {**os.environ, **options.pop("env", {})}
     return subprocess.run(
         [sys.executable, SCRIPT, *arguments],
         capture_output=True,
         encoding="utf-8",
-        env=environment,
+        env=environment(**options.pop("env", {})),
         **options,
     )
 

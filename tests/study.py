@@ -112,7 +112,7 @@ def main():
     bar.close()
 
     headings = [f"gamma {gamma}, lam {lam}" for gamma, lam in PAIRS]
-    print(f"Lowest / median / highest of {len(seeds)} seeds 最低、中位、最高:\n")
+    print(f"Lowest / median / highest of {len(seeds)} seeds 各种子的最低、中位、最高：\n")
     print(f"| printed average 打印的平均奖励 | the article 原文 | {' | '.join(headings)} |")
     print("|---|---|---|---|")
     for epoch, trajectories in ARTICLE.items():

@@ -1,14 +1,13 @@
 """What the README says is true: its commands, example, tables and pictures, in both languages."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, SCRIPT, run_here
+from conftest import ROOT, SCRIPT, environment, run_here
 from study import ARTICLE
 from test_gifs import HOLD, decode
 
@@ -43,7 +42,7 @@ def test_the_example_works_also_after_the_untrained_policy_has_played(default_ru
     process = subprocess.run(
         [sys.executable, "-c", "\n".join([imports, untrained, play, use, check])],
         cwd=default_run.folder.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(PYTHONPATH=str(ROOT)),
         capture_output=True,
         encoding="utf-8",
     )
