@@ -131,7 +131,7 @@ def main():
         misses = [sum(length < SOLVED for length in lengths) for lengths in columns]
         cells = " | ".join(f"{missed} of {len(seeds)}" for missed in misses)
         print(f"| … seeds below {SOLVED} 不到 {SOLVED} | {cells} |")
-    print(f"\n{chart(trained[PAIRS[0]]['curves'], f'Printed average, {headings[0]}')}")
+    print(f"\n{chart(trained[PAIRS[0]]['curves'], headings[0])}")
 
 
 if __name__ == "__main__":
