@@ -438,7 +438,7 @@ if __name__ == "__main__":
     except Exception as error:  # pyglet, gym and the graphics driver each raise their own
         cause = error.__context__ or error  # gym's own words about OpenGL are out of date
         cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
-        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {cause}: {cure}")
+        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {cause} ({cure})")
     log = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}"
     try:
         os.makedirs(log, exist_ok=True)
@@ -446,5 +446,5 @@ if __name__ == "__main__":
             rows = "".join(f"| {name} | {value} |\n" for name, value in settings.items())
             tf.summary.text("hyperparameters", f"| name | value |\n|---|---|\n{rows}", 0)
             main()
-    except (OSError, FloatingPointError, tf.errors.OpError) as error:
+    except (OSError, UnicodeError, FloatingPointError, tf.errors.OpError) as error:
         sys.exit(f"ppo_cartpole.py: error: {error}")

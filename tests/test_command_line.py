@@ -233,7 +233,7 @@ def test_where_nothing_can_be_drawn_one_line_says_what_to_do(tmp_path):
     assert process.returncode == 1 and process.stdout == ""
     assert re.fullmatch(
         r"ppo_cartpole.py: error: cannot draw the game: .*connect.* libgl1 libglu1-mesa libegl1, "
-        r"or unset DISPLAY, or use --no-gif\n",
+        r"or unset DISPLAY, or use --no-gif\)\n",
         process.stderr,
     )
     assert list(tmp_path.iterdir()) == []
