@@ -207,6 +207,13 @@ def test_a_console_that_knows_only_ascii_and_a_folder_with_a_chinese_name(tmp_pa
     assert r"\u5b8c\u6210\u7b2c 1 " in process.stdout
 
 
+def test_a_locale_that_cannot_spell_the_gifs_names_is_one_line(tmp_path):
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    process = run(*TINY, "--output-dir", tmp_path, env=locale)
+    assert process.returncode == 1 and process.stdout == ""
+    assert re.fullmatch(r"ppo_cartpole.py: error: 'ascii' codec can't .+\n", process.stderr)
+
+
 @pytest.mark.parametrize("moment", ["importing", "training"])
 def test_ctrl_c_ends_the_run_at_once_and_loses_nothing(tmp_path, moment):
     (tmp_path / "训练后的样子.gif").write_bytes(b"earlier")
