@@ -2,7 +2,7 @@
 
 `python ppo_cartpole.py` records an episode of the untrained policy, trains it for 20 epochs and
 records another; `outputs` then holds a GIF of each. `--help` lists what can be changed. The
-sections follow the article, under its headings; what it does not have is marked 原文没有.
+sections follow the article, under its headings; a section of our own is marked 原文没有.
 """
 
 # ==== 运行环境（原文没有）· Before the imports (not in the article) =========================
@@ -13,8 +13,7 @@ import sys
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the run at once, in TensorFlow too
 
-# Networks this small gain nothing from a second thread, nor from a GPU, on which a run might not
-# repeat. Where these variables are set already, they stay as they are.
+# Networks this small gain nothing from a second thread or a GPU, where runs might not repeat.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -37,7 +36,8 @@ from tensorflow.keras import layers
 from tqdm import tqdm
 
 tf.get_logger().setLevel("ERROR")
-# Python 3.11 sets itself up anew for each call from TensorFlow's thread; this keeps it set up.
+# 原文没有：免得 Python 3.11 每次被 TensorFlow 线程调用都重新准备 · Not in the article: Python 3.11
+# prepares itself anew for each call from TensorFlow's thread. This keeps it prepared.
 tf.function(lambda: tf.py_function(ctypes.pythonapi.PyGILState_Ensure, [], tf.int32))()
 # Without a display, pyglet draws through EGL.
 pyglet.options["headless"] = sys.platform == "linux" and not os.environ.get("DISPLAY")
@@ -46,7 +46,7 @@ pyglet.options["headless"] = sys.platform == "linux" and not os.environ.get("DIS
 steps_per_epoch = 5000  # 每轮的步数 · environment steps in each epoch
 epochs = 20  # 轮数 · rounds of sampling, then updating
 gamma = 0.90  # 折扣因子 · discount factor
-clip_ratio = 0.2  # 裁剪比率 · farther from 1, the probability ratio gains nothing
+clip_ratio = 0.2  # 裁剪比率 · farther than this from 1, the probability ratio gains nothing
 policy_learning_rate = 3e-4  # 策略网络的学习率 · the actor's learning rate
 value_function_learning_rate = 3e-4  # 值函数网络的学习率 · the critic's learning rate
 train_policy_iterations = 80  # 每轮最多更新策略的次数 · maximum actor updates in each epoch
@@ -83,7 +83,7 @@ if __name__ == "__main__":
         ("steps_per_epoch", int, 1, 1000000, "environment steps in each epoch"),
         ("epochs", int, 1, 1000000, "rounds of sampling, then updating"),
         ("gamma", float, 0, 1, "discount factor"),
-        ("clip_ratio", float, 1e-12, 1, "farther from 1, the probability ratio gains nothing"),
+        ("clip_ratio", float, 1e-12, 1, "farther than this from 1, the ratio gains nothing"),
         ("policy_learning_rate", float, 1e-12, 1, "the actor's learning rate"),
         ("value_function_learning_rate", float, 1e-12, 1, "the critic's learning rate"),
         ("train_policy_iterations", int, 1, 1000000, "maximum actor updates in each epoch"),
@@ -102,9 +102,9 @@ if __name__ == "__main__":
     parser.add_argument("--gif", action=switch, default=gif, help="record the GIFs")
     parser.add_argument("--output-dir", type=os.path.normpath, default=output_dir, help="folder")
     edited = ["--hidden-sizes", *map(str, np.atleast_1d(hidden_sizes))]  # to be checked, too
-    settings = vars(parser.parse_args(edited + sys.argv[1:]))
+    settings = vars(parser.parse_args(namespace=parser.parse_args(edited)))
     globals().update(settings)
-    if {type(render), type(gif)} != {bool}:
+    if type(render) is not bool or type(gif) is not bool:
         parser.error("render and gif must be True or False")
     if render and pyglet.options["headless"]:
         parser.error("argument --render: there is no display")
@@ -118,7 +118,7 @@ def discounted_cumulative_sums(x, discount):
     x: array (n, ...); discount: number from 0 to 1. Returns a float64 array shaped like x.
     Read backwards, y[t] = x[t] + discount * y[t+1] is a linear filter, which SciPy runs in C.
     """
-    return scipy.signal.lfilter([1], [1, -float(discount)], x[::-1], axis=0)[::-1]
+    return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
 
 # (2) 训练数据 · The steps of one epoch
@@ -206,7 +206,7 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-@tf.function(autograph=False)  # no loops or branches to convert: starts faster
+@tf.function
 def sample_action(observation):
     """Return logits, float32 (batch, num_actions), and actions drawn from them, int64 (batch,).
 
@@ -218,7 +218,7 @@ def sample_action(observation):
 
 
 # (6) 训练策略 · Train the policy
-@tf.function(autograph=False)  # no loops or branches to convert: starts faster
+@tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """Take one Adam step on the actor; return how far it now is from the policy that sampled.
 
@@ -235,7 +235,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     with tf.GradientTape() as tape:
         logprobability = logprobabilities(actor(observation_buffer), action_buffer)
         ratio = tf.exp(logprobability - logprobability_buffer)
-        limit = tf.where(advantage_buffer > 0, 1 + clip_ratio, 1 - clip_ratio)
+        limit = tf.where(advantage_buffer > 0, 1.0 + clip_ratio, 1.0 - clip_ratio)
         min_advantage = limit * advantage_buffer  # in the minimum, this clips the ratio
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
@@ -245,9 +245,9 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 
 
 # (7) 训练价值函数 · Train the value function
-@tf.function(autograph=False)  # no loops or branches to convert: starts faster
+@tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """Take one Adam step on the critic. Returns its mean squared error before, a float32 scalar.
+    """Take one Adam step on the critic. Returns its mean squared error before it, a scalar.
 
     observation_buffer: float32 (n, observation_dimensions); return_buffer: float32 (n,).
     """
@@ -280,7 +280,7 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 def record_gif(path):
     """Play one episode with sampled actions, save it at path, and print how many steps it had.
 
-    Returns the pictures, uint8 (400, 600, 3), one a step. Raises what `save_gif` and gym raise.
+    Returns the pictures, uint8 (400, 600, 3), one a step.
     """
     env.seed(seed)  # so that both GIFs start alike
     start = env.reset()
@@ -328,8 +328,8 @@ def finish_and_reset(observation, done):
 
 
 # 原文的内层循环，放进计算图 · The article's inner loop, in a graph: a Python call to TensorFlow
-# takes far longer than what it computes. The graph calls Python once a step, once a trajectory.
-@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
+# takes far longer than its work. The graph calls Python once a step, so env.step comes last.
+@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])  # Python returns no shape
 def rollout(observation):
     """Fill the buffer with steps_per_epoch steps.
 
@@ -374,13 +374,13 @@ def train():
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # a call may have been interrupted
     env.seed(seed)
     observation = env.reset()
-    for epoch in tqdm(range(epochs), dynamic_ncols=True):
-        start = time.perf_counter()
+    for epoch in tqdm(range(epochs)):
+        began = time.perf_counter()
         observation, num_episodes = rollout(observation)
         kl, policy_iterations, value_loss = update(*buffer.get())
         if not np.isfinite(kl):
             raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; try lower learning rates")
-        # 同原文，被截断的轨迹也算一条 · As in the article, one cut off counts as a whole one.
+        # 原文的 sum_length 就是 steps_per_epoch；被截断的也算一条 · As there, a cut-off one counts.
         average_reward = steps_per_epoch / int(num_episodes)
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
         tf.summary.scalar("average reward", average_reward, epoch + 1)
@@ -388,7 +388,7 @@ def train():
         tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
         tf.summary.scalar("value loss", value_loss, epoch + 1)
         tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - began
         tf.summary.scalar("steps per second", steps_per_epoch / seconds, epoch + 1)
 
 
@@ -429,8 +429,8 @@ def side_by_side(before, after):
 
 
 if __name__ == "__main__":
-    # A console that is not UTF-8 must not end the run; a pipe gets each line at once.
-    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+    if hasattr(sys.stdout, "reconfigure"):  # a console that is not UTF-8 must not end the run
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if gif or render:
             env.reset()

@@ -97,10 +97,17 @@ def test_values_edited_into_the_file_are_used(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--unknown", "1"], ["stray"], ["--hidden-sizes"], ["--seed"]]
+    "arguments, message",
+    [
+        (["--unknown", "1"], "unrecognized arguments: --unknown 1"),
+        (["stray"], "unrecognized arguments: stray"),
+        (["5", "--epochs", "1"], "unrecognized arguments: 5"),  # not a hidden layer
+        (["--hidden-sizes"], "--hidden-sizes: expected at least one argument"),
+        (["--seed"], "--seed: expected one argument"),
+    ],
 )
-def test_unknown_and_empty_options_are_refused(arguments):
-    assert arguments[0] in rejected(*arguments)
+def test_unknown_and_empty_options_are_refused(arguments, message):
+    assert message in rejected(*arguments)
 
 
 def test_render_without_a_display_is_refused(monkeypatch):
@@ -147,16 +154,23 @@ def test_the_process_ends_as_shells_expect_on_bad_arguments(tmp_path):
 
 
 def test_importing_trains_nothing_and_touches_no_file(tmp_path):
-    code = "import ppo_cartpole as p; print(p.env, p.buffer.pointer, p.policy_optimizer.iterations)"
+    code = """if True:
+    import os, signal, ppo_cartpole as p
+    print(p.env, p.buffer.pointer, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    print(*(os.environ[f"TF_NUM_{kind}_THREADS"] for kind in ("INTEROP", "INTRAOP")))
+    print(os.environ["CUDA_VISIBLE_DEVICES"])"""
     command = [sys.executable, "-B", "-c", code, "--epochs", "0"]  # arguments are not its business
     process = subprocess.run(
         command,
         cwd=tmp_path,
-        env={"PYTHONPATH": str(SCRIPT.parent)},
+        env={"PYTHONPATH": str(SCRIPT.parent), "TF_NUM_INTRAOP_THREADS": "2"},  # which stays
         capture_output=True,
         text=True,
     )
-    assert process.returncode == 0 and "CartPole-v0" in process.stdout and process.stderr == ""
+    assert process.returncode == 0 and process.stderr == ""
+    first, threads, gpu = process.stdout.splitlines()
+    assert "CartPole-v0" in first and first.endswith(" 0 True")
+    assert (threads, gpu) == ("1 2", "-1")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,6 +258,8 @@ def test_where_nothing_can_be_drawn_one_line_says_what_to_do(tmp_path):
         process.stderr,
     )
     assert list(tmp_path.iterdir()) == []
+    cure = run(*TINY, "--no-gif", "--output-dir", tmp_path / "outputs", env={"DISPLAY": ":77"})
+    assert cure.returncode == 0
 
 
 def test_no_gif_records_nothing_and_trains_the_same(tmp_path):

@@ -89,8 +89,10 @@ def test_the_gif_loops_slowly_enough_to_see(recorded):
 
 
 def test_every_recording_starts_alike(ppo, tmp_path):
-    first = [ppo.record_gif(tmp_path / name)[0] for name in ("one.gif", "two.gif")]
-    np.testing.assert_array_equal(*first)
+    first, second = (ppo.record_gif(tmp_path / name)[0] for name in ("one.gif", "two.gif"))
+    np.testing.assert_array_equal(first, second)
+    ppo.seed = 1
+    assert np.any(ppo.record_gif(tmp_path / "other.gif")[0] != first)  # a start of its own
 
 
 def test_the_recorded_actions_are_sampled(build, tmp_path):
@@ -191,3 +193,7 @@ def test_a_network_that_cannot_be_saved_leaves_the_earlier_ones(ppo, tmp_path):
     ppo.actor.save = save
     ppo.save_networks()
     assert {path.name for path in tmp_path.iterdir()} == {"actor.keras", "critic.keras"}
+    for name in "actor", "critic":
+        saved = tf.keras.models.load_model(tmp_path / f"{name}.keras", compile=False)
+        for weight, own in zip(saved.get_weights(), getattr(ppo, name).get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, own)

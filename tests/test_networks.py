@@ -209,6 +209,13 @@ def test_each_network_has_its_own_optimizer_and_rate(ppo):
     assert not np.array_equal(critic[0], ppo.critic.get_weights()[0])
 
 
+def test_each_optimizer_gets_its_own_learning_rate(build):
+    ppo = build(policy_learning_rate=1e-3, value_function_learning_rate=1e-5)
+    optimizers = ppo.policy_optimizer, ppo.value_optimizer
+    rates = [optimizer.learning_rate.numpy() for optimizer in optimizers]
+    np.testing.assert_allclose(rates, [1e-3, 1e-5])
+
+
 def test_update_takes_all_the_steps_of_an_epoch(build, batch):
     ppo = build(train_policy_iterations=7, train_value_iterations=11, target_kl=1000)
     observations, actions, old, advantages = batch

@@ -217,6 +217,7 @@ def test_many_epochs_retrace_nothing_and_leave_no_objects(build):
     ]
     ppo.train()
     traces = [function.experimental_get_tracing_count() for function in functions]
+    assert all(traces)  # they run as graphs
     gc.collect()
     objects = len(gc.get_objects())
     ppo.epochs = 60
