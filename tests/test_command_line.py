@@ -155,8 +155,10 @@ def test_the_process_ends_as_shells_expect_on_bad_arguments(tmp_path):
 
 def test_importing_trains_nothing_and_touches_no_file(tmp_path):
     code = """if True:
-    import os, signal, ppo_cartpole as p
-    print(p.env, p.buffer.pointer, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    import os, signal
+    handler = signal.getsignal(signal.SIGINT)
+    import ppo_cartpole as p
+    print(p.env, p.buffer.pointer, signal.getsignal(signal.SIGINT) is handler)
     print(*(os.environ[f"TF_NUM_{kind}_THREADS"] for kind in ("INTEROP", "INTRAOP")))
     print(os.environ["CUDA_VISIBLE_DEVICES"])"""
     command = [sys.executable, "-B", "-c", code, "--epochs", "0"]  # arguments are not its business
