@@ -1,119 +1,63 @@
 """通过 CartPole 游戏说明 PPO · PPO-Clip teaches a small actor-critic to balance CartPole-v0.
 
-`python ppo_cartpole.py` records an episode of the untrained policy, trains it for 20 epochs and
-records another; `outputs` then holds a GIF of each. `--help` lists what can be changed. The
-sections follow the article, under its headings; a section of our own is marked 原文没有.
+先录一局，训练 20 轮，再录一局，GIF 存入 outputs。标题、顺序和名称与原文相同，改动处标有“与原文不同”。
+
+Records an episode, trains for 20 epochs and records another: GIFs in `outputs`. Headings, order and
+names are those of the article, a Chinese tutorial; "Differs" marks what is otherwise, and says why.
 """
 
-# ==== 运行环境（原文没有）· Before the imports (not in the article) =========================
+# ==== 库准备 · Libraries ====================================================================
+# 原文的版本列表在 requirements.txt · The article's list of versions is in requirements.txt.
+# 与原文不同：多了本节的库和设置 · Differs: what this section imports and sets is not in the article.
 import os
 import signal
 import sys
+import warnings
+from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the run at once, in TensorFlow too
+import imageio
+import pyglet
+from PIL import Image, ImageDraw
 
-# Networks this small gain nothing from a second thread or a GPU, where runs might not repeat.
+# 网络很小，多线程和 GPU 没有好处 · Networks this small gain nothing from more threads or a GPU.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up noise
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示启动信息 · no start-up messages
 
-# ==== 库准备 · Libraries ====================================================================
-import argparse
-import contextlib
-import ctypes
+# ==== 超参数设置 · Imports and hyperparameters ==============================================
 import time
 
 import gym
-import imageio
 import numpy as np
-import pyglet
 import scipy.signal
 import tensorflow as tf
 from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
 
-tf.get_logger().setLevel("ERROR")
-# 原文没有：免得 Python 3.11 每次被 TensorFlow 线程调用都重新准备 · Not in the article: Python 3.11
-# prepares itself anew for each call from TensorFlow's thread. This keeps it prepared.
-tf.function(lambda: tf.py_function(ctypes.pythonapi.PyGILState_Ensure, [], tf.int32))()
-# Without a display, pyglet draws through EGL.
-pyglet.options["headless"] = sys.platform == "linux" and not os.environ.get("DISPLAY")
-
-# ==== 超参数设置 · Hyperparameters ==========================================================
-steps_per_epoch = 5000  # 每轮的步数 · environment steps in each epoch
-epochs = 20  # 轮数 · rounds of sampling, then updating
+# 在创建网络时和第一次训练时读取，之后再改不起作用。
+# Read when the networks are built and when training first runs: later changes do nothing.
+steps_per_epoch = 5000  # 每轮 (epoch) 采样的步数 · steps sampled in each epoch
+epochs = 20  # 训练的轮数 · how many epochs
+# 0.90 大约看 10 步远；原文没有把它传给 Buffer，实际用的是默认值 0.99，约 100 步。
+# 0.90 looks about ten steps ahead. The article does not pass it on, and ran with 0.99: a hundred.
 gamma = 0.90  # 折扣因子 · discount factor
-clip_ratio = 0.2  # 裁剪比率 · farther than this from 1, the probability ratio gains nothing
+clip_ratio = 0.2  # 概率比超出 1 ± 0.2，目标函数不再增加 · beyond 1 ± this, a ratio gains no more
 policy_learning_rate = 3e-4  # 策略网络的学习率 · the actor's learning rate
-value_function_learning_rate = 3e-4  # 值函数网络的学习率 · the critic's learning rate
-train_policy_iterations = 80  # 每轮最多更新策略的次数 · maximum actor updates in each epoch
-train_value_iterations = 80  # 每轮更新值函数网络的次数 · critic updates in each epoch
+value_function_learning_rate = 3e-4  # 价值函数网络的学习率 · the critic's learning rate
+train_policy_iterations = 80  # 每轮最多更新策略的次数 · actor updates in each epoch, at most
+train_value_iterations = 80  # 每轮更新价值函数的次数 · critic updates in each epoch
 lam = 0.97  # GAE 的 λ · GAE's lambda
-target_kl = 0.01  # KL 超过它的 1.5 倍就停 · actor updates stop above 1.5 times this KL
-hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
-render = False  # 训练时的实时画面 · live window while training
-
-# 原文没有的三项 · Three that the article does not have
-seed = 0  # 随机种子 · same seed, same run
-gif = True  # 是否保存 GIF · record the GIFs
-output_dir = "outputs"  # 输出目录 · where a run leaves its files
-
-
-# ==== 命令行（原文没有）· Command line (not in the article) =================================
-def number(kind, low, high):
-    """Return a check for argparse: text to a number of that kind, int or float, low to high."""
-
-    def check(text):
-        with contextlib.suppress(ValueError):
-            if low <= kind(text) <= high:
-                return kind(text)
-        raise argparse.ArgumentTypeError(f"must be {kind.__name__}, {low} to {high}, not {text}")
-
-    return check
-
-
-if __name__ == "__main__":
-    defaults = argparse.ArgumentDefaultsHelpFormatter
-    # With the usage left out, an error takes one line.
-    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, formatter_class=defaults)
-    for name, kind, low, high, meaning in (
-        ("steps_per_epoch", int, 1, 1000000, "environment steps in each epoch"),
-        ("epochs", int, 1, 1000000, "rounds of sampling, then updating"),
-        ("gamma", float, 0, 1, "discount factor"),
-        ("clip_ratio", float, 1e-12, 1, "farther than this from 1, the ratio gains nothing"),
-        ("policy_learning_rate", float, 1e-12, 1, "the actor's learning rate"),
-        ("value_function_learning_rate", float, 1e-12, 1, "the critic's learning rate"),
-        ("train_policy_iterations", int, 1, 1000000, "maximum actor updates in each epoch"),
-        ("train_value_iterations", int, 1, 1000000, "critic updates in each epoch"),
-        ("lam", float, 0, 1, "GAE's lambda"),
-        ("target_kl", float, 1e-12, 1000, "actor updates stop above 1.5 times this KL"),
-        ("seed", int, 0, 2**32 - 1, "same seed, same run"),
-    ):
-        option, check = "--" + name.replace("_", "-"), number(kind, low, high)
-        value = str(globals()[name])  # argparse checks a default, too, if it is text
-        parser.add_argument(option, type=check, default=value, help=f"{meaning}; {low} to {high}")
-    sizes = {"type": number(int, 1, 4096), "nargs": "+", "default": hidden_sizes}
-    parser.add_argument("--hidden-sizes", **sizes, help="units in each hidden layer; 1 to 4096")
-    switch = argparse.BooleanOptionalAction
-    parser.add_argument("--render", action=switch, default=render, help="live window")
-    parser.add_argument("--gif", action=switch, default=gif, help="record the GIFs")
-    parser.add_argument("--output-dir", type=os.path.normpath, default=output_dir, help="folder")
-    edited = ["--hidden-sizes", *map(str, np.atleast_1d(hidden_sizes))]  # to be checked, too
-    settings = vars(parser.parse_args(namespace=parser.parse_args(edited)))
-    globals().update(settings)
-    if type(render) is not bool or type(gif) is not bool:
-        parser.error("render and gif must be True or False")
-    if render and pyglet.options["headless"]:
-        parser.error("argument --render: there is no display")
+target_kl = 0.01  # KL 超过它的 1.5 倍，就提前结束本轮的策略更新 · actor updates end above 1.5 times this
+hidden_sizes = (64, 64)  # 每个隐藏层的神经元个数 · units in each hidden layer
+render = False  # 训练时是否显示画面 · a live window while training
 
 
 # ==== 模型定义 · Model definition ===========================================================
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
-    """Return y with y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
+    """每一项加上其后各项的折扣值 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
 
     x: array (n, ...); discount: number from 0 to 1. Returns a float64 array shaped like x.
     Read backwards, y[t] = x[t] + discount * y[t+1] is a linear filter, which SciPy runs in C.
@@ -123,21 +67,22 @@ def discounted_cumulative_sums(x, discount):
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """One epoch of `size` steps, and the advantages and returns computed with gamma and lam."""
+    """一轮的数据，以及用 gamma、lam 算出的优势和回报 · An epoch's steps, advantages and returns."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
-        self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)
-        self.action_buffer = np.zeros(size, dtype=np.int32)
-        self.advantage_buffer = np.zeros(size, dtype=np.float32)
-        self.reward_buffer = np.zeros(size, dtype=np.float32)
-        self.return_buffer = np.zeros(size, dtype=np.float32)
-        self.value_buffer = np.zeros(size, dtype=np.float32)
-        self.logprobability_buffer = np.zeros(size, dtype=np.float32)
+        # 除 Â 和 R 外，都由 store 存入 · All but Â and R are filled by store.
+        self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
+        self.action_buffer = np.zeros(size, dtype=np.int32)  # a
+        self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â: finish_trajectory
+        self.reward_buffer = np.zeros(size, dtype=np.float32)  # r
+        self.return_buffer = np.zeros(size, dtype=np.float32)  # R: finish_trajectory
+        self.value_buffer = np.zeros(size, dtype=np.float32)  # V(s)
+        self.logprobability_buffer = np.zeros(size, dtype=np.float32)  # log π(a|s)
         self.gamma, self.lam = gamma, lam
-        self.pointer, self.trajectory_start_index = 0, 0  # next step, trajectory's first
+        self.pointer, self.trajectory_start_index = 0, 0
 
     def store(self, observation, action, reward, value, logprobability):
-        """Append one step: s, a, r, V(s), log pi(a|s). Raises IndexError when full."""
+        """存入一步 · Append one step: s, a, r, V(s), log π(a|s). Raises IndexError when full."""
         self.observation_buffer[self.pointer] = observation
         self.action_buffer[self.pointer] = action
         self.reward_buffer[self.pointer] = reward
@@ -146,37 +91,43 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """Compute the advantages and returns of the steps stored since the last call.
+        """一条轨迹结束，算出其中每一步的优势和回报。
 
-        last_value: 0 where the episode is over; where the end of the epoch cut it off, V(s) of
-        the next observation, float32 (1,), which stands for the rewards that were not seen.
+        优势：动作的结果比 critic 预期的好多少，即 TD 误差按 γλ 求折扣累计和 (GAE)。λ 小则更相信 critic，
+        大则更相信采样到的奖励，但波动也大。回报：从这一步起奖励的折扣累计和，critic 的学习目标。
+        last_value：一局结束时为 0；轨迹被一轮的结尾截断时为下一个状态的 V，代替没有看到的奖励。
 
-        Advantage, how much better an action was than the critic expected: generalized advantage
-        estimation, Schulman et al. 2017, equations 11 and 12, the sum of the deltas, discounted
-        with gamma * lam. lam trades noise (1) for bias (0). Return, the critic's target: the
-        discounted sum of the rewards from each step on, last_value being one more of them.
+        Compute advantages and returns of the steps since the last call. An advantage says how much better an
+        action turned out than the critic expected: TD errors, summed with discount gamma * lam (GAE, Schulman
+        et al. 2017, equations 11, 12). A small lam trusts the critic, a large one the sampled rewards, which
+        vary more. A return, the critic's target, is the discounted sum of rewards from a step on. last_value:
+        0 where the episode is over; where the epoch's end cut it off, V of the next state, float32 (1,).
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
         values = np.append(self.value_buffer[path_slice], last_value)
         deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]
-        advantages = discounted_cumulative_sums(deltas, self.gamma * self.lam)
-        self.advantage_buffer[path_slice] = advantages
+        self.advantage_buffer[path_slice] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
         self.return_buffer[path_slice] = discounted_cumulative_sums(rewards, self.gamma)[:-1]
         self.trajectory_start_index = self.pointer
 
     def get(self):
-        """Return what the updates need of a full buffer, and start over.
+        """返回更新要用的五个数组，并从头开始存。
 
-        Observations (size, observation_dimensions), actions, advantages, returns and
-        log-probabilities (size,): float32, the actions int32. The advantages get mean 0 and
-        standard deviation 1: better than average becomes likelier, the rest rarer.
+        优势减去均值，再除以标准差：高于平均的动作变得更可能，其余的更少见。每步奖励都是 +1，优势
+        起初全是正的，不减均值就等于鼓励所有动作。
+
+        Return observations (size, observation_dimensions), actions (int32), advantages, returns and
+        log-probabilities (size,), else float32, and start over. Advantages get mean 0, deviation 1: what
+        beats the average becomes likelier, the rest rarer. As each step pays +1, all are positive at first,
+        which would encourage every action. Raises ValueError unless full.
         """
+        if self.pointer != len(self.reward_buffer):  # 与原文不同：原文不检查 · Differs: checked
+            raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
         self.pointer, self.trajectory_start_index = 0, 0
-        advantage_mean = np.mean(self.advantage_buffer)
-        # 原文不加，优势全部相等时除以 0 · The article does not add it; equal advantages are 0 / 0.
-        advantage_std = np.std(self.advantage_buffer) + 1e-8
-        self.advantage_buffer = (self.advantage_buffer - advantage_mean) / advantage_std
+        advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
+        # 与原文不同：加上 1e-8，优势全部相等时就不是 0/0 · Differs: + 1e-8, or equal advantages are 0/0.
+        self.advantage_buffer = (self.advantage_buffer - advantage_mean) / (advantage_std + 1e-8)
         return (
             self.observation_buffer,
             self.action_buffer,
@@ -188,7 +139,10 @@ class Buffer:
 
 # (3) 多层感知机 · Multi-layer perceptron
 def mlp(x, sizes, activation=tf.tanh, output_activation=None):
-    """Put dense layers on x, a Keras tensor (batch, n); return the last one, (batch, sizes[-1])."""
+    """在 x 上逐层加全连接层，返回最后一层的输出 · Put dense layers on x; return the last one's output.
+
+    x: Keras tensor (batch, n). sizes: units of each layer. Returns a Keras tensor (batch, sizes[-1]).
+    """
     for size in sizes[:-1]:
         x = layers.Dense(units=size, activation=activation)(x)
     return layers.Dense(units=sizes[-1], activation=output_activation)(x)
@@ -196,21 +150,23 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 
 # (4) 对数概率 · Log-probabilities
 def logprobabilities(logits, a):
-    """Return log pi(a|s), float32 (batch,), of actions a, int (batch,).
+    """所选动作的对数概率 log π(a|s)。logits 是任意实数，log_softmax 把它们变成对数概率。
 
-    logits: float32 (batch, num_actions), the actor's output. log_softmax turns them into
-    log-probabilities; the one-hot product picks that of the action taken.
+    Log-probabilities of the actions taken, float32 (batch,). logits: the actor's output, any real
+    numbers, float32 (batch, num_actions); log_softmax turns them into log-probabilities. a: int (batch,).
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
-    return tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
+    logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
+    return logprobability
 
 
 # (5) 采样动作 · Sample an action
 @tf.function
 def sample_action(observation):
-    """Return logits, float32 (batch, num_actions), and actions drawn from them, int64 (batch,).
+    """用 actor 算出 logits，按概率抽取动作。总选概率最大的动作，就学不到别的动作的好坏。
 
-    observation: float32 (batch, observation_dimensions).
+    Draw actions with the actor's probabilities: what others are worth shows only where they are tried.
+    observation: float32 (batch, 4). Returns logits, float32 (batch, 2), and actions, int64 (batch,).
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -220,50 +176,90 @@ def sample_action(observation):
 # (6) 训练策略 · Train the policy
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """Take one Adam step on the actor; return how far it now is from the policy that sampled.
+    """用 PPO-Clip 更新一次 actor，返回 KL。
 
-    observation_buffer: float32 (n, observation_dimensions); action_buffer: int32 (n,); the others
-    float32 (n,).
+    ratio 是动作现在的概率与采样时的概率之比。优势为正，目标函数推动它变大；优势为负，推动它变小。一旦超出
+    1 ± clip_ratio，目标函数不再增加，梯度为 0。裁剪的是目标函数，不是权重；ratio 本身不受限制，朝错误的方向
+    越界时，梯度会把它拉回来。KL 表示新策略离采样时的策略有多远，在更新之后用采样到的动作估计，可能为负。
 
-    The loss is PPO-Clip's, Schulman et al. 2017, equation 7, negated. ratio, pi / pi_old, says
-    how far the policy has moved since it chose the action. Above 1 + clip_ratio for a good action
-    or below 1 - clip_ratio for a bad one, the minimum is flat: going further does not pay.
-
-    Returns the mean of log pi_old - log pi, a float32 scalar. It estimates KL(pi_old || pi), is
-    noisy and may be negative (Schulman's k1, http://joschu.net/blog/kl-approx.html).
+    Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
+    probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
+    down; beyond 1 ± clip_ratio the objective grows no more: gradient 0. The objective is clipped, not the
+    weights; nothing bounds ratio itself, and where it has gone the wrong way, the gradient pulls it back.
+    Arguments: as `Buffer.get` returns them. Returns the KL, how far the policy is from the one that sampled,
+    estimated after the step from its actions (k1, http://joschu.net/blog/kl-approx.html), perhaps negative.
     """
     with tf.GradientTape() as tape:
-        logprobability = logprobabilities(actor(observation_buffer), action_buffer)
-        ratio = tf.exp(logprobability - logprobability_buffer)
-        limit = tf.where(advantage_buffer > 0, 1.0 + clip_ratio, 1.0 - clip_ratio)
-        min_advantage = limit * advantage_buffer  # in the minimum, this clips the ratio
+        ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
+        # 与原文不同：提出了公因子 advantage_buffer · Differs: advantage_buffer is factored out.
+        min_advantage = tf.where(advantage_buffer > 0, 1.0 + clip_ratio, 1.0 - clip_ratio) * advantage_buffer
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
-    logprobability = logprobabilities(actor(observation_buffer), action_buffer)
-    return tf.reduce_mean(logprobability_buffer - logprobability)
+    kl = tf.reduce_mean(logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer))
+    return kl  # 与原文不同：省去对标量的 reduce_sum · Differs: no reduce_sum of what is a scalar already
 
 
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """Take one Adam step on the critic. Returns its mean squared error before it, a scalar.
+    """更新一次 critic，使 V(s) 接近每个状态自己的回报；返回更新之前的均方误差。
 
-    observation_buffer: float32 (n, observation_dimensions); return_buffer: float32 (n,).
+    Take one Adam step on the critic's mean squared error (Schulman et al. 2017, equation 9): V(s) nears each
+    state's own return. Arguments: as `Buffer.get` returns them. Returns the error before the step.
     """
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
     value_grads = tape.gradient(value_loss, critic.trainable_variables)
     value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
-    return value_loss  # for the log; the article returns nothing
+    return value_loss  # 与原文不同：返回它，以便记录 · Differs: returned for the log
 
+
+# ==== 命令行（原文没有）· Command line (not in the article) =================================
+seed = 0  # 随机种子 · same seed, same run
+gif = True  # 是否保存 GIF · record the GIFs
+output_dir = "outputs"  # 输出目录 · where a run leaves its files
+if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a run at once, in a graph too
+    parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
+    for option, kind, value, meaning in (
+        ("--steps-per-epoch", int, steps_per_epoch, "steps sampled in each epoch"),
+        ("--epochs", int, epochs, "how many epochs"),
+        ("--gamma", float, gamma, "discount factor"),
+        ("--clip-ratio", float, clip_ratio, "beyond 1 plus or minus this, a probability ratio gains no more"),
+        ("--policy-learning-rate", float, policy_learning_rate, "the actor's learning rate"),
+        ("--value-function-learning-rate", float, value_function_learning_rate, "the critic's learning rate"),
+        ("--train-policy-iterations", int, train_policy_iterations, "actor updates in each epoch, at most"),
+        ("--train-value-iterations", int, train_value_iterations, "critic updates in each epoch"),
+        ("--lam", float, lam, "GAE's lambda"),
+        ("--target-kl", float, target_kl, "actor updates end above 1.5 times this KL"),
+        ("--seed", int, seed, "same seed, same run"),
+    ):
+        parser.add_argument(option, type=kind, default=str(value), help=meaning)  # text is checked, too
+    parser.add_argument("--hidden-sizes", type=int, nargs="+", default=hidden_sizes, help="units by layer")
+    parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
+    parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
+    parser.add_argument("--output-dir", type=os.path.expanduser, default=output_dir, help="output folder")
+    settings = vars(parser.parse_args())
+    globals().update(settings)
+    counts = steps_per_epoch, epochs, train_policy_iterations, train_value_iterations, *hidden_sizes
+    if min(counts) < 1 or not 0 <= seed < 2**32:
+        parser.error("steps, epochs, iterations and hidden sizes must be at least 1, seed 0 to 4294967295")
+    sizes = clip_ratio, policy_learning_rate, value_function_learning_rate, target_kl
+    if not (0 <= gamma <= 1 and 0 <= lam <= 1 and all(0 < size < np.inf for size in sizes)):
+        parser.error("gamma, lam must be 0 to 1; clip_ratio, learning rates, target_kl positive and finite")
 
 # ==== 游戏初始化 · Game and networks ========================================================
+# 与原文不同：固定种子，结果可以重复；没有显示器也能画 · Differs: runs repeat; draws without a display
 keras.utils.set_random_seed(seed)
-env = gym.make("CartPole-v0")  # over at 12 degrees (the article says 15), 2.4 units or 200 steps
+pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
+# 倾斜超过 12 度（原文说 15 度）、偏离超过 2.4 或走满 200 步，一局就结束。
+# An episode ends beyond 12 degrees (the article says 15), beyond 2.4 units, or after 200 steps.
+env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 原文没有传入 gamma 和 lam · The article leaves both at Buffer's defaults.
+# 与原文不同：原文没有传入 gamma 和 lam，改了也无效 · Differs: the article does not pass on gamma and lam.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
@@ -276,32 +272,35 @@ policy_optimizer = keras.optimizers.Adam(learning_rate=policy_learning_rate)
 value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_rate)
 
 
-# ==== 保存未训练时的运动情况 · Recording, used before training ==============================
+# ==== 保存未训练时的运动情况 · Recording before training ====================================
+# 与原文不同：写成函数，由后面的 main 调用两次 · Differs: a function, which main, further down, calls twice
 def record_gif(path):
-    """Play one episode with sampled actions, save it at path, and print how many steps it had.
+    """用当前策略玩一局，存成 GIF，打印步数，返回各帧画面。动作按概率抽取，与训练时一样。
 
-    Returns the pictures, uint8 (400, 600, 3), one a step.
+    Play one episode with the policy as it is, actions sampled as in training; save it as a GIF at path
+    and print its steps. Returns the pictures, uint8 (400, 600, 3), one a step. Raises OSError.
     """
-    env.seed(seed)  # so that both GIFs start alike
+    env.seed(seed)  # 与原文不同：两局从同一个状态开始 · Differs: both episodes start alike
     start = env.reset()
     frames, done = [], False
-    while not done:
+    while not done:  # 与原文不同：不限于 steps_per_epoch 步 · Differs: not limited to steps_per_epoch
         frames.append(env.render(mode="rgb_array"))
-        logits, action = sample_action(start.reshape(1, -1))
+        start = start.reshape(1, -1)
+        logits, action = sample_action(start)
         start, reward, done, _ = env.step(action[0].numpy())
-    env.close()  # or its window, where there is one, would hang while the networks train
-    save_gif(path, frames + 20 * frames[-1:])  # hold the end for a second
-    print(f"{path}: 杆子直立 {len(frames)} 步 · the pole stayed up for {len(frames)} steps")
+    env.close()  # 与原文不同：否则训练时窗口无响应 · Differs: or a window would hang in training
+    save_gif(path, frames + 20 * frames[-1:])  # 与原文不同：最后一帧停留一秒 · Differs: a second's end
+    print(f"{path}: 这一局走了 {len(frames)} 步 · this episode took {len(frames)} steps")
     return frames
 
 
 def save_gif(path, frames):
-    """Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
+    """把各帧画面写成 GIF · Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
 
-    20 frames a second; at the game's own 50 the untrained episode is a blink. An earlier file
-    stays whole until this one is. Raises OSError where it cannot be written.
+    An earlier file stays whole until this one is complete. Raises OSError.
     """
     part = f"{path}.part"
+    # 与原文不同：每秒 20 帧（原文 10 帧）；只写变化的部分 · Differs: 20 frames a second, not 10; only changes
     with imageio.get_writer(part, "GIF", mode="I", fps=20, subrectangles=True) as writer:
         for frame in frames:
             writer.append_data(frame)
@@ -309,32 +308,41 @@ def save_gif(path, frames):
 
 
 # ==== 模型训练 · Training ===================================================================
-def step_and_store(observation, action, value_t, logprobability_t):
-    """Take one step in the environment and store it. Arguments are NumPy's, a batch of one.
+# 与原文不同：原文的一段分成函数，由外到内；main 调用 train · Differs: one block there; main calls train here
+def train():
+    """训练 epochs 轮：每轮用当前策略采样，用这批数据更新两个网络，打印平均奖励。
 
-    Returns the next observation, float32 (observation_dimensions,), and whether the episode ended.
+    Run all epochs: sample with the current policy, update both networks with that, print the average reward.
+    Raises FloatingPointError where the KL is not finite, ValueError as `Buffer.get` does.
     """
-    observation_new, reward, done, _ = env.step(action[0])
-    buffer.store(observation, action, reward, value_t, logprobability_t)
-    return observation_new, done
+    if render:  # 窗口只能在主线程里画，不用计算图 · a window needs the main thread, hence no graphs
+        tf.config.run_functions_eagerly(True)
+    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断 · the last call may have broken off
+    env.seed(seed)
+    observation = env.reset()
+    for epoch in tqdm(range(epochs)):
+        observation, num_episodes = rollout(observation)
+        kl, policy_iterations, value_loss = update(*buffer.get())
+        if not np.isfinite(kl):  # 与原文不同：原文不检查 · Differs: not checked there
+            raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; try lower learning rates")
+        # 与原文不同：各局长度之和总是 steps_per_epoch，所以没有累加；被截断的也算一条轨迹，同原文
+        # Differs: episode lengths always add up to steps_per_epoch. A cut-off one counts, as there.
+        average_reward = steps_per_epoch / int(num_episodes)
+        # 与原文不同：print 会打断进度条 · Differs: print would tear the progress bar.
+        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
+        tf.summary.scalar("average reward", average_reward, epoch + 1)
+        tf.summary.scalar("KL", kl, epoch + 1)
+        tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
+        tf.summary.scalar("value loss", value_loss, epoch + 1)
+        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)
 
 
-def finish_and_reset(observation, done):
-    """Finish the trajectory that led to this observation; return the next one's first."""
-    # 同原文，走满 200 步也当作倒下 · Like the article, takes reaching 200 steps for falling.
-    last_value = 0 if done else critic(observation.reshape(1, -1))
-    buffer.finish_trajectory(last_value)
-    return env.reset()
-
-
-# 原文的内层循环，放进计算图 · The article's inner loop, in a graph: a Python call to TensorFlow
-# takes far longer than its work. The graph calls Python once a step, so env.step comes last.
 @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])  # Python returns no shape
 def rollout(observation):
-    """Fill the buffer with steps_per_epoch steps.
+    """采样一轮。从 Python 调用一次 TensorFlow，比计算本身慢得多，所以整个循环放进计算图。
 
-    observation: float32 (observation_dimensions,), from a reset. Returns another, from the last
-    reset, and the number of trajectories, an int32 scalar.
+    Sample one epoch. A call from Python into TensorFlow takes far longer than its work, so the whole loop is
+    a graph. observation: float32 (4,), from a reset. Returns the next epoch's, and how many trajectories.
     """
     num_episodes = 0
     for t in tf.range(steps_per_epoch):
@@ -344,6 +352,8 @@ def rollout(observation):
         logits, action = sample_action(observation)
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
+        # 与原文不同：env.step 和 store 并为一次 Python 调用，所以移到最后，数值不变
+        # Differs: env.step and store share one call to Python, so step comes last; same numbers.
         step = [observation, action, value_t, logprobability_t]
         observation, done = tf.numpy_function(step_and_store, step, [tf.float32, tf.bool])
         if done or t == steps_per_epoch - 1:
@@ -352,49 +362,51 @@ def rollout(observation):
     return observation, num_episodes
 
 
-@tf.function
-def update(observations, actions, advantages, returns, old_logprobabilities):
-    """Update both networks with one epoch of steps, as `Buffer.get` returns them.
+def step_and_store(observation, action, value_t, logprobability_t):
+    """走一步，存入 Buffer · Take one step and store it. Arguments: NumPy arrays, a batch of one.
 
-    Returns the last KL, the number of actor updates and the critic's last loss, all scalars.
+    Returns the next observation, float32 (4,), and whether the episode is over.
+    """
+    observation_new, reward, done, _ = env.step(action[0])
+    buffer.store(observation, action, reward, value_t, logprobability_t)
+    return observation_new, done
+
+
+def finish_and_reset(observation, done):
+    """结束一条轨迹，返回下一局的第一个观测值。
+
+    与原文一样，走满 200 步也当作倒下 (last_value = 0)。critic 看不到步数，相同的状态回报却不同：V 偏低，
+    优势的噪声更大。因步数上限截断时，别的实现用下一个状态的 V 自举 (bootstrap)。
+
+    Finish the trajectory that led to observation, float32 (4,); return the next one's first. As in the
+    article, reaching 200 steps counts as falling (last_value 0). The critic cannot see the step, so like
+    states get different returns: V too low, advantages noisier. Others bootstrap there from the next V.
+    """
+    last_value = 0 if done else critic(observation.reshape(1, -1))
+    buffer.finish_trajectory(last_value)
+    return env.reset()
+
+
+@tf.function
+def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
+    """用一轮的数据更新两个网络。KL 太大就提前结束策略更新；它在更新之后才算，那一次并不撤销。
+
+    Update both networks with one epoch's data, as `Buffer.get` returns it. Too large a KL ends the actor's
+    updates; known only after a step, it does not undo that. Returns KL, actor updates and critic's loss.
     """
     for iteration in tf.range(train_policy_iterations):
-        kl = train_policy(observations, actions, old_logprobabilities, advantages)
-        if kl > 1.5 * target_kl:  # the sampled steps no longer represent this policy
+        kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
+        if kl > 1.5 * target_kl:  # 数据不再代表这个策略 · the data no longer represent this policy
             break
     for _ in tf.range(train_value_iterations):
-        value_loss = train_value_function(observations, returns)
+        value_loss = train_value_function(observation_buffer, return_buffer)
     return kl, iteration + 1, value_loss
 
 
-def train():
-    """Run all epochs. Raises FloatingPointError where the KL is not finite."""
-    # A window belongs to the main thread: to draw in it, everything runs there, without graphs.
-    tf.config.run_functions_eagerly(render)
-    buffer.pointer, buffer.trajectory_start_index = 0, 0  # a call may have been interrupted
-    env.seed(seed)
-    observation = env.reset()
-    for epoch in tqdm(range(epochs)):
-        began = time.perf_counter()
-        observation, num_episodes = rollout(observation)
-        kl, policy_iterations, value_loss = update(*buffer.get())
-        if not np.isfinite(kl):
-            raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; try lower learning rates")
-        # 原文的 sum_length 就是 steps_per_epoch；被截断的也算一条 · As there, a cut-off one counts.
-        average_reward = steps_per_epoch / int(num_episodes)
-        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
-        tf.summary.scalar("average reward", average_reward, epoch + 1)
-        tf.summary.scalar("KL", kl, epoch + 1)
-        tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
-        tf.summary.scalar("value loss", value_loss, epoch + 1)
-        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)
-        seconds = time.perf_counter() - began
-        tf.summary.scalar("steps per second", steps_per_epoch / seconds, epoch + 1)
-
-
 # ==== 保存训练后的运动情况 · Recording after training =======================================
+# 与原文不同：main 依次运行各节，再次调用 record_gif · Differs: main runs all; record_gif is called again.
 def main():
-    """Run the article from top to bottom: record, train, record. Then compare."""
+    """录制、训练、再录制 · Record, train, save the networks, record again, compare."""
     if gif:
         before = record_gif(f"{output_dir}/未训练前的样子.gif")
     train()
@@ -404,26 +416,32 @@ def main():
         save_gif(f"{output_dir}/训练前后对比.gif", side_by_side(before, after))
 
 
-# ==== 对比与运行（原文没有）· Comparison and start (not in the article) =====================
+# ==== 网络、对比与运行（原文没有）· Networks, comparison, start (not in the article) ========
 def save_networks():
-    """Save actor.keras and critic.keras; earlier ones stay whole until these are."""
+    """保存 actor.h5 和 critic.h5 · Save both networks, for `keras.models.load_model(path, compile=False)`.
+
+    Earlier files stay whole until these are complete. Raises OSError.
+    """
+    warnings.filterwarnings("ignore", "You are saving your model as an HDF5")  # to move between versions
+    tf.get_logger().setLevel("ERROR")  # nor is there anything wrong with metrics that were never built
     for name, network in ("actor", actor), ("critic", critic):
-        network.save(f"{output_dir}/{name}.part.keras")
-        os.replace(f"{output_dir}/{name}.part.keras", f"{output_dir}/{name}.keras")
+        network.save(f"{output_dir}/{name}.part.h5")
+        os.replace(f"{output_dir}/{name}.part.h5", f"{output_dir}/{name}.h5")
 
 
 def side_by_side(before, after):
-    """Yield the pictures of two episodes, left and right, then both ends for a second.
+    """两局并排，画面缩小一半，注明步数 · Yield two episodes side by side, half size, steps counted.
 
-    before, after: lists of uint8 (400, 600, 3). The shorter one holds its last picture. A bar
-    grows by three pixels a step, 200 steps being the full width, and turns red at the end.
+    before, after: lists of uint8 (400, 600, 3). The shorter holds its last. Yields uint8 (200, 600, 3).
     """
     for t in range(max(len(before), len(after)) + 20):
         halves = []
-        for frames in before, after:
-            steps = min(t + 1, len(frames))
-            half = frames[steps - 1].copy()
-            half[:12, : 3 * steps] = (0, 150, 0) if t < len(frames) else (200, 0, 0)
+        for name, frames in ("before", before), ("after", after):
+            step, end = min(t + 1, len(frames)), ""
+            if step == len(frames):
+                end = ": success" if step == env.spec.max_episode_steps else ": game over"
+            half = Image.fromarray(frames[step - 1]).reduce(2)
+            ImageDraw.Draw(half).text((10, 10), f"{name} training, step {step}{end}", "black")
             halves.append(half)
         yield np.hstack(halves)
 
@@ -436,15 +454,17 @@ if __name__ == "__main__":
             env.reset()
             env.render(mode="rgb_array")
     except Exception as error:  # pyglet, gym and the graphics driver each raise their own
-        cause = error.__context__ or error  # gym's own words about OpenGL are out of date
         cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
-        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {cause} ({cure})")
-    log = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}"
+        # gym's own words about OpenGL are out of date: the context is the cause
+        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {error.__context__ or error} ({cure})")
     try:
-        os.makedirs(log, exist_ok=True)
+        os.makedirs(output_dir, exist_ok=True)
+    except (OSError, TypeError, ValueError) as error:
+        parser.error(f"output_dir: {error}")
+    try:
+        log = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}"
         with tf.summary.create_file_writer(log).as_default():
-            rows = "".join(f"| {name} | {value} |\n" for name, value in settings.items())
-            tf.summary.text("hyperparameters", f"| name | value |\n|---|---|\n{rows}", 0)
+            tf.summary.text("hyperparameters", str(settings), 0)
             main()
     except (OSError, UnicodeError, FloatingPointError, tf.errors.OpError) as error:
         sys.exit(f"ppo_cartpole.py: error: {error}")

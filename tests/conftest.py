@@ -25,7 +25,8 @@ def edit(path, **values):
     """Write the script to path with these hyperparameters, as a reader would edit them."""
     source = SCRIPT.read_text("utf-8")
     for name, value in values.items():
-        source, count = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", source, flags=re.M)
+        line = f"{name} = {value!r}"
+        source, count = re.subn(rf"^{name} = .*$", lambda _, line=line: line, source, flags=re.M)
         assert count == 1
     path.write_text(source, "utf-8")
     return path
@@ -95,9 +96,16 @@ def run_here(*arguments, script=SCRIPT):
     return SimpleNamespace(names=names, output=texts[0], errors=texts[1], code=code)
 
 
-@pytest.fixture(scope="session")
-def default_run(tmp_path_factory):
-    """The whole run with the default hyperparameters; `folder` is where it left its files."""
-    folder = tmp_path_factory.mktemp("default") / "outputs"
-    process = run(cwd=folder.parent)
-    return SimpleNamespace(process=process, folder=folder, lines=process.stdout.splitlines())
+LINE = re.compile(r"完成第 (\d+) 轮训练， 平均奖励: (\d+\.\d+)")
+
+
+def averages(lines):
+    """The printed averages, after a check of each line's form and number."""
+    matches = [LINE.fullmatch(line) for line in lines if line.startswith("完成")]
+    assert all(matches) and [int(m[1]) for m in matches] == list(range(1, len(matches) + 1))
+    return [float(match[2]) for match in matches]
+
+
+def decode(path):
+    """All frames of a GIF, uint8 (n, height, width, 3), by TensorFlow's giflib: Pillow wrote them."""
+    return tf.io.decode_gif(Path(path).read_bytes()).numpy()

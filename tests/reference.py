@@ -1,4 +1,4 @@
-"""The article's networks and updates once more, in NumPy and float64, from the papers alone."""
+"""The article's algorithm once more, in NumPy, float64 and plain loops, from the papers alone."""
 
 import numpy as np
 
@@ -56,9 +56,7 @@ def policy_gradients(layers, observations, actions, old, advantages, clip_ratio)
     beyond = np.where(advantages > 0, ratios > 1 + clip_ratio, ratios < 1 - clip_ratio)
     by_log_probability = np.where(beyond, 0, -ratios * advantages) / len(actions)
     one_hot = np.eye(log_probabilities.shape[1])[actions]
-    return backward(
-        layers, outputs, by_log_probability[:, None] * (one_hot - np.exp(log_probabilities))
-    )
+    return backward(layers, outputs, by_log_probability[:, None] * (one_hot - np.exp(log_probabilities)))
 
 
 def value_gradients(layers, observations, returns):
@@ -87,3 +85,22 @@ class Adam:
             for weight, (m, v) in zip(sum(layers, ()), self.moments, strict=True)
         ]
         return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def advantages_by_definition(rewards, values, last_value, gamma, lam):
+    """Schulman et al. 2016, equation 16: the (gamma * lam)-discounted sum of TD errors."""
+    values = [*values, last_value]
+    errors = [rewards[t] + gamma * values[t + 1] - values[t] for t in range(len(rewards))]
+    return [
+        sum((gamma * lam) ** (later - t) * errors[later] for later in range(t, len(errors)))
+        for t in range(len(errors))
+    ]
+
+
+def returns_by_definition(rewards, last_value, gamma):
+    """Rewards to go, what follows the cut standing in for the rewards not seen."""
+    n = len(rewards)
+    return [
+        sum(gamma ** (later - t) * rewards[later] for later in range(t, n)) + gamma ** (n - t) * last_value
+        for t in range(n)
+    ]

@@ -1,14 +1,16 @@
-"""How well does it learn? Many seeds, beside the article's printout.
+"""How well does it learn? Many seeds, beside the article's printout; and what changes do.
 
-`python tests/study.py` trains seeds 1 to 10 with the declared gamma and lam and with the pair that
-the article's printout really used, and prints the README's results: tables and a chart in Markdown.
+`python tests/study.py` trains seeds 1 to 10 with each of SETTINGS, as a user would, keeps the results
+in results.json beside it, and prints README's tables and chart from them, in English and in Chinese.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import gym
@@ -17,23 +19,20 @@ import reference
 from tqdm import tqdm
 
 SCRIPT = Path(__file__).parent.parent / "ppo_cartpole.py"
-PAIRS = [(0.90, 0.97), (0.99, 0.95)]
+RESULTS = Path(__file__).parent / "results.json"
+SETTINGS = [
+    "",
+    "--gamma 0.99 --lam 0.95",  # what the article's printout came from
+    "--gamma 0",
+    "--target-kl 0.1",
+    "--train-policy-iterations 5",
+    "--hidden-sizes 4",
+    "--policy-learning-rate 3e-3",
+]
+ARTICLES = SETTINGS[1]
 SOLVED = 195  # CartPole-v0's own bar, over 100 episodes
 # The article's printout, in trajectories an epoch: it printed 5000 divided by them.
-ARTICLE = {1: 162, 2: 124, 9: 27, 14: 29, 20: 25}
-
-
-def run_script(folder, *arguments):
-    """Run the script as a user would; return the printed averages and the actor's layers."""
-    command = [sys.executable, SCRIPT, "--no-gif", "--output-dir", folder, *map(str, arguments)]
-    output = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", check=True
-    ).stdout
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from tensorflow import keras  # here, so that --help is quick
-
-    actor = keras.models.load_model(Path(folder, "actor.keras"), compile=False)
-    return [float(line.split()[-1]) for line in output.splitlines()], reference.layers_of(actor)
+ARTICLE = {1: 162, 2: 124, 9: 27, 11: 29, 14: 29, 18: 27, 20: 25}
 
 
 def play(layers, greedy, seed, episodes=100):
@@ -52,6 +51,33 @@ def play(layers, greedy, seed, episodes=100):
     return steps / episodes
 
 
+def measure(job):
+    """Train one seed with one setting, or not at all; return what came of it."""
+    seed, setting = job
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.path.insert(0, str(SCRIPT.parent))
+    import ppo_cartpole as ppo  # here, so that --help is quick
+
+    if setting is None:
+        ppo.keras.utils.set_random_seed(seed)
+        x = ppo.keras.Input(shape=(4,))
+        actor, curve = ppo.keras.Model(x, ppo.mlp(x, [*ppo.hidden_sizes, 2])), []
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            options = ["--no-gif", "--output-dir", folder, "--seed", str(seed), *setting.split()]
+            output = subprocess.run(
+                [sys.executable, SCRIPT, *options],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+                check=True,
+            ).stdout
+            actor = ppo.keras.models.load_model(f"{folder}/actor.h5", compile=False)
+        curve = [round(float(line.split()[-1]), 1) for line in output.splitlines()]
+    layers = reference.layers_of(actor)
+    return {"curve": curve, "sampled": play(layers, False, seed), "greedy": play(layers, True, seed)}
+
+
 def spread(values):
     """Lowest, median, highest."""
     return f"{min(values):.1f} / {np.median(values):.1f} / {max(values):.1f}"
@@ -59,79 +85,102 @@ def spread(values):
 
 def beside(printed, values):
     """The spread, and where the article's figure lies: within it, above it or below it."""
-    mark = "↑" if printed > max(values) else "↓" if printed < min(values) else "✓"
-    return f"{spread(values)} {mark}"
+    return f"{spread(values)} {'↑' if printed > max(values) else '↓' if printed < min(values) else '✓'}"
 
 
-def chart(curves, title):
-    """A Mermaid chart of printed averages: the lines are lowest, median and highest."""
-    lowest, median, highest = (
-        [round(float(value), 1) for value in statistic(curves, axis=0)]
-        for statistic in (np.min, np.median, np.max)
+def column(runs, name):
+    """One measurement of every seed; for "last" the mean of the last five epochs."""
+    return [np.mean(run["curve"][-5:]) if name == "last" else run[name] for run in runs]
+
+
+def solved(runs, name):
+    """How many of the seeds reach the bar."""
+    return f"{sum(value >= SOLVED for value in column(runs, name))}/{len(runs)}"
+
+
+def table(rows):
+    """A Markdown table; the first row is its head."""
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+
+
+def tables(results, chinese):
+    """README's three tables in one language: the epochs, the final policies, the changes."""
+    untrained, default, articles = results["untrained"], results[""], results[ARTICLES]
+    said = (lambda english, own: own) if chinese else (lambda english, own: english)
+    pair = (
+        said("gamma 0.9, lam 0.97", "gamma 0.9，lam 0.97"),
+        said("gamma 0.99, lam 0.95", "gamma 0.99，lam 0.95"),
     )
-    colours = (
-        "%%{init: {'themeVariables': {'xyChart': {'plotColorPalette': '#888, #d33, #888'}}}}%%"
+    rows = [[said("printed average", "打印的平均奖励"), said("the article", "原文"), *pair]]
+    for epoch, trajectories in ARTICLE.items():
+        printed = round(5000 / trajectories, 1)
+        cells = [beside(printed, [run["curve"][epoch - 1] for run in runs]) for runs in (default, articles)]
+        rows.append([said(f"epoch {epoch}", f"第 {epoch} 轮"), str(printed), *cells])
+    cells = [spread(column(runs, "last")) for runs in (default, articles)]
+    epochs = table([*rows, [said("mean of the last five", "最后五轮平均"), "", *cells]])
+
+    rows = [[said("steps in 100 new episodes", "新的 100 局的平均步数"), said("untrained", "未训练"), *pair]]
+    ways = {
+        "sampled": said("actions sampled", "按概率采样"),
+        "greedy": said("the likelier action (greedy)", "选概率最大的动作（贪心）"),
+    }
+    for way, name in ways.items():
+        everyone = untrained, default, articles
+        rows.append([name, *(spread(column(runs, way)) for runs in everyone)])
+        rows.append([said(f"… seeds at {SOLVED} or more", f"……达到 {SOLVED} 的种子")])
+        rows[-1] += [solved(runs, way) for runs in everyone]
+    policies = table(rows)
+
+    heads = (
+        ("change", "改动"),
+        ("epoch 5", "第 5 轮"),
+        ("last five epochs", "最后五轮"),
+        ("after training", "训练后"),
     )
+    rows = [[said(*head) for head in heads] + [said(f"at {SOLVED} or more", f"达到 {SOLVED}")]]
+    for setting in SETTINGS:
+        runs = results[setting]
+        name = f"`{setting}`" if setting else said("none", "不改")
+        cells = spread([run["curve"][4] for run in runs]), spread(column(runs, "last"))
+        rows.append([name, *cells, spread(column(runs, "sampled")), solved(runs, "sampled")])
+    return epochs, policies, table(rows)
+
+
+def chart(results, chinese):
+    """A Mermaid chart of the default's printed averages: lowest, median and highest."""
+    curves = [run["curve"] for run in results[""]]
+    lines = [np.round(statistic(curves, axis=0), 1).tolist() for statistic in (np.min, np.median, np.max)]
+    title = "十个种子：中位数（红）、最低、最高" if chinese else "ten seeds: median (red), lowest, highest"
     return f"""```mermaid
-{colours}
+%%{{init: {{'themeVariables': {{'xyChart': {{'plotColorPalette': '#888, #d33, #888'}}}}}}}}%%
 xychart-beta
-    title "{title}: median (red), lowest, highest of {len(curves)} seeds"
-    x-axis "epoch" 1 --> {len(lowest)}
-    y-axis "average reward" 0 --> 200
-    line {lowest}
-    line {median}
-    line {highest}
+    title "{title}"
+    x-axis "{"轮" if chinese else "epoch"}" 1 --> {len(curves[0])}
+    y-axis "{"平均奖励" if chinese else "average reward"}" 0 --> 200
+    line {lines[0]}
+    line {lines[1]}
+    line {lines[2]}
 ```"""
 
 
 def main():
-    """Train, evaluate, print."""
+    """Train, evaluate, keep, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
-    seeds = range(1, parser.parse_args().seeds + 1)
-
-    untrained = {"sampled": [], "greedy": []}
-    trained = {pair: {"curves": [], "sampled": [], "greedy": []} for pair in PAIRS}
-    bar = tqdm(total=len(seeds) * (len(PAIRS) + 1), unit="run")
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in seeds:
-            # One update this small leaves the networks as they were built.
-            start = "--epochs 1 --steps-per-epoch 1 --train-policy-iterations 1".split()
-            layers = run_script(folder, "--seed", seed, *start, "--policy-learning-rate", 1e-12)[1]
-            for way, lengths in untrained.items():
-                lengths.append(play(layers, way == "greedy", seed))
-            bar.update()
-            for (gamma, lam), results in trained.items():
-                averages, layers = run_script(
-                    folder, "--seed", seed, "--gamma", gamma, "--lam", lam
-                )
-                results["curves"].append(averages)
-                for way in untrained:
-                    results[way].append(play(layers, way == "greedy", seed))
-                bar.update()
-    bar.close()
-
-    headings = [f"gamma {gamma}, lam {lam}" for gamma, lam in PAIRS]
-    print(f"Lowest / median / highest of {len(seeds)} seeds 各种子的最低、中位、最高：\n")
-    print(f"| printed average 打印的平均奖励 | the article 原文 | {' | '.join(headings)} |")
-    print("|---|---|---|---|")
-    for epoch, trajectories in ARTICLE.items():
-        printed = 5000 / trajectories
-        columns = [[curve[epoch - 1] for curve in trained[pair]["curves"]] for pair in PAIRS]
-        cells = " | ".join(beside(printed, values) for values in columns)
-        print(f"| epoch {epoch} | {printed:.1f} | {cells} |")
-    columns = [[np.mean(curve[-5:]) for curve in trained[pair]["curves"]] for pair in PAIRS]
-    print(f"| mean of the last five 最后五轮平均 | | {' | '.join(map(spread, columns))} |\n")
-
-    print(f"| 100 fresh episodes 新的 100 局 | untrained 未训练 | {' | '.join(headings)} |")
-    print("|---|---|---|---|")
-    for way, name in ("sampled", "sampled 按概率采样"), ("greedy", "greedy 贪心"):
-        columns = [untrained[way]] + [trained[pair][way] for pair in PAIRS]
-        print(f"| actions {name} | {' | '.join(map(spread, columns))} |")
-        misses = [sum(length < SOLVED for length in lengths) for lengths in columns]
-        cells = " | ".join(f"{missed} of {len(seeds)}" for missed in misses)
-        print(f"| … seeds below {SOLVED} 不到 {SOLVED} | {cells} |")
-    print(f"\n{chart(trained[PAIRS[0]]['curves'], headings[0])}")
+    parser.add_argument("--keep", default=RESULTS, help="file for the results (default: %(default)s)")
+    arguments = parser.parse_args()
+    settings = [None, *SETTINGS]
+    jobs = [(seed, setting) for seed in range(1, arguments.seeds + 1) for setting in settings]
+    with ProcessPoolExecutor() as pool:  # one thread each
+        measured = list(tqdm(pool.map(measure, jobs), total=len(jobs), unit="run"))
+    results = {"untrained" if setting is None else setting: [] for setting in settings}
+    for (_, setting), result in zip(jobs, measured, strict=True):
+        results["untrained" if setting is None else setting].append(result)
+    rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(runs)}" for name, runs in results.items())
+    Path(arguments.keep).write_text(f"{{\n{rows}\n}}\n")
+    for chinese in False, True:
+        print(*tables(results, chinese), chart(results, chinese), sep="\n\n", end="\n\n")
 
 
 if __name__ == "__main__":

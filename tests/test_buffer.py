@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import load
+from reference import advantages_by_definition, returns_by_definition
 
 
 @pytest.fixture(scope="module")
@@ -11,45 +12,18 @@ def ppo():
     return load()
 
 
-def discounted_by_loops(x, discount):
-    return [
-        sum(discount ** (later - t) * x[later] for later in range(t, len(x))) for t in range(len(x))
-    ]
-
-
-@pytest.mark.parametrize("discount", [0, 0.3, 0.9, 0.99, 1])
-@pytest.mark.parametrize("length", [1, 2, 7, 200])
+@pytest.mark.parametrize("discount", [0, 0.3, 0.9, 1])
+@pytest.mark.parametrize("length", [1, 2, 200])
 def test_discounted_sums_are_the_double_loop(ppo, discount, length):
     x = np.random.default_rng(length).normal(size=length)
+    expected = [sum(discount ** (later - t) * x[later] for later in range(t, length)) for t in range(length)]
     result = ppo.discounted_cumulative_sums(x, discount)
-    np.testing.assert_allclose(result, discounted_by_loops(x, discount), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_discounted_sums_by_hand(ppo):
     # 3; 2 + 0.5 * 3 = 3.5; 1 + 0.5 * 3.5 = 2.75
     np.testing.assert_allclose(ppo.discounted_cumulative_sums([1, 2, 3], 0.5), [2.75, 3.5, 3])
-    np.testing.assert_array_equal(ppo.discounted_cumulative_sums([1, 2, 3], 0), [1, 2, 3])
-    np.testing.assert_array_equal(ppo.discounted_cumulative_sums([1, 2, 3], 1), [6, 5, 3])
-
-
-def advantages_by_definition(rewards, values, last_value, gamma, lam):
-    """Schulman et al. 2016, equation 16: the (gamma * lam)-discounted sum of TD errors."""
-    values = [*values, last_value]
-    errors = [rewards[t] + gamma * values[t + 1] - values[t] for t in range(len(rewards))]
-    return [
-        sum((gamma * lam) ** (later - t) * errors[later] for later in range(t, len(errors)))
-        for t in range(len(errors))
-    ]
-
-
-def returns_by_definition(rewards, last_value, gamma):
-    """Rewards to go, what follows the cut standing in for the rewards not seen."""
-    n = len(rewards)
-    return [
-        sum(gamma ** (later - t) * rewards[later] for later in range(t, n))
-        + gamma ** (n - t) * last_value
-        for t in range(n)
-    ]
 
 
 def fill(buffer, lengths, last_values, seed=0):
@@ -66,10 +40,7 @@ def fill(buffer, lengths, last_values, seed=0):
 
 
 @pytest.mark.parametrize("gamma, lam", [(0.9, 0.97), (0.99, 0.95), (0, 0.5), (1, 0), (1, 1)])
-@pytest.mark.parametrize(
-    "lengths, last_values",
-    [([6], [0]), ([6], [2.5]), ([1], [0]), ([1], [-1.5]), ([3, 1, 5, 4], [0, 0, 0, 1.75])],
-)
+@pytest.mark.parametrize("lengths, last_values", [([6], [2.5]), ([1], [0]), ([3, 1, 5, 4], [0, 0, 0, 1.75])])
 def test_advantages_and_returns_are_the_definitions(ppo, gamma, lam, lengths, last_values):
     buffer = ppo.Buffer(4, sum(lengths), gamma, lam)
     rewards, values = fill(buffer, lengths, last_values)
@@ -83,36 +54,9 @@ def test_advantages_and_returns_are_the_definitions(ppo, gamma, lam, lengths, la
         start += length
 
 
-def test_finish_trajectory_by_hand(ppo):
-    buffer = ppo.Buffer(1, 2, gamma=0.5, lam=0.5)
-    buffer.store(0, 0, 1, 2, 0)
-    buffer.store(0, 0, 1, 4, 0)
-    buffer.finish_trajectory(8)
-    # TD errors: 1 + 0.5 * 4 - 2 = 1 and 1 + 0.5 * 8 - 4 = 1; 1 + 0.25 * 1 = 1.25
-    np.testing.assert_array_equal(buffer.advantage_buffer, [1.25, 1])
-    # 1 + 0.5 * 8 = 5; 1 + 0.5 * 5 = 3.5
-    np.testing.assert_array_equal(buffer.return_buffer, [3.5, 5])
-
-
-def test_the_critics_value_counts_only_where_a_trajectory_was_cut(ppo):
-    finished, cut = ppo.Buffer(4, 5), ppo.Buffer(4, 5)
-    fill(finished, [5], [0])
-    fill(cut, [5], [1])
-    assert np.all(cut.return_buffer > finished.return_buffer)
-
-
-@pytest.mark.parametrize("other", [{"gamma": 0.5}, {"lam": 0.5}])
-def test_gamma_and_lam_each_change_the_result(ppo, other):
-    declared = {"gamma": 0.9, "lam": 0.97}
-    one, two = ppo.Buffer(4, 9, **declared), ppo.Buffer(4, 9, **{**declared, **other})
-    fill(one, [9], [0])
-    fill(two, [9], [0])
-    assert not np.allclose(one.advantage_buffer, two.advantage_buffer)
-    assert np.allclose(one.return_buffer, two.return_buffer) == ("gamma" not in other)
-
-
-def test_the_modules_buffer_has_the_modules_gamma_and_lam(ppo):
+def test_the_modules_buffer_has_the_modules_gamma_and_lam_and_the_class_the_articles_defaults(ppo):
     assert (ppo.buffer.gamma, ppo.buffer.lam) == (ppo.gamma, ppo.lam) == (0.90, 0.97)
+    assert (ppo.Buffer(4, 1).gamma, ppo.Buffer(4, 1).lam) == (0.99, 0.95)
     assert len(ppo.buffer.reward_buffer) == ppo.steps_per_epoch == 5000
 
 
@@ -133,8 +77,7 @@ def test_get_gives_what_was_stored_with_advantages_of_mean_0_and_deviation_1(ppo
         assert actions.dtype == np.int32
 
 
-@pytest.mark.parametrize("reward", [0, 1, 0.1, 1e6])
-@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("reward, size", [(0, 1), (0.1, 7), (1e6, 1000)])
 def test_equal_advantages_do_not_become_nan(ppo, reward, size):
     buffer = ppo.Buffer(4, size, gamma=0, lam=0)
     for _ in range(size):
@@ -143,8 +86,12 @@ def test_equal_advantages_do_not_become_nan(ppo, reward, size):
     assert np.all(np.isfinite(buffer.get()[2]))
 
 
-def test_a_full_buffer_takes_no_more(ppo):
+def test_a_buffer_that_is_not_full_gives_nothing_and_a_full_one_takes_no_more(ppo):
     buffer = ppo.Buffer(4, 2)
-    fill(buffer, [2], [0])
+    fill(buffer, [1], [0])
+    with pytest.raises(ValueError, match="1 of 2"):
+        buffer.get()
+    fill(buffer, [1], [0])
     with pytest.raises(IndexError):
         buffer.store(np.zeros(4), 0, 0, 0, 0)
+    assert len(buffer.get()) == 5
