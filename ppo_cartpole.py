@@ -1,14 +1,14 @@
 """通过 CartPole 游戏说明 PPO · PPO-Clip teaches a small actor-critic to balance CartPole-v0.
 
-先录一局，训练 20 轮，再录一局，GIF 存入 outputs。标题、顺序和名称与原文相同，改动处标有“与原文不同”。
-
-Records an episode, trains for 20 epochs and records another: GIFs in `outputs`. Headings, order and
-names are those of the article, a Chinese tutorial; "Differs" marks what is otherwise, and says why.
+先录一局，训练 20 轮，再录一局，GIF 存入 outputs。各节标题、顺序和名称都照原文；改动处注明“与原文不同”，
+新增的节注明“原文没有”。原文“CartPole 介绍”的内容见“游戏初始化”。
+Records an episode, trains for 20 epochs and records another: GIFs in `outputs`. Headings, order and names
+are those of the article, a Chinese tutorial; "Differs" marks what is otherwise here.
 """
 
 # ==== 库准备 · Libraries ====================================================================
-# 原文的版本列表在 requirements.txt · The article's list of versions is in requirements.txt.
-# 与原文不同：多了本节的库和设置 · Differs: what this section imports and sets is not in the article.
+# 原文的版本列表见 requirements.txt · The article's list of versions is in requirements.txt.
+# 与原文不同：imageio 提前到这里导入，其余是新加的 · Differs: imageio comes early, the rest is new.
 import os
 import signal
 import sys
@@ -19,7 +19,7 @@ import imageio
 import pyglet
 from PIL import Image, ImageDraw
 
-# 网络很小，多线程和 GPU 没有好处 · Networks this small gain nothing from more threads or a GPU.
+# 网络很小，多线程和 GPU 没有好处；须在导入 TensorFlow 之前设置 · More threads or a GPU gain nothing here.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -36,19 +36,19 @@ from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
 
-# 在创建网络时和第一次训练时读取，之后再改不起作用。
-# Read when the networks are built and when training first runs: later changes do nothing.
+# 除 epochs 和 render 外，只在创建网络时或第一次训练时读取，之后再改不起作用。
+# All but epochs and render are read when the networks are built or first trained: no later change counts.
 steps_per_epoch = 5000  # 每轮 (epoch) 采样的步数 · steps sampled in each epoch
 epochs = 20  # 训练的轮数 · how many epochs
-# 0.90 大约看 10 步远；原文没有把它传给 Buffer，实际用的是默认值 0.99，约 100 步。
-# 0.90 looks about ten steps ahead. The article does not pass it on, and ran with 0.99: a hundred.
+# 0.90 大约只顾及今后 10 步。原文没有把它和 lam 传给 Buffer，实际用的是默认值 0.99（约 100 步）和 0.95。
+# 0.90 looks about ten steps ahead. The article does not pass on gamma and lam: it ran with 0.99, 0.95.
 gamma = 0.90  # 折扣因子 · discount factor
-clip_ratio = 0.2  # 概率比超出 1 ± 0.2，目标函数不再增加 · beyond 1 ± this, a ratio gains no more
+clip_ratio = 0.2  # 概率比偏离 1 超过它，目标函数就不再增加 · further than this from 1, a ratio gains no more
 policy_learning_rate = 3e-4  # 策略网络的学习率 · the actor's learning rate
 value_function_learning_rate = 3e-4  # 价值函数网络的学习率 · the critic's learning rate
 train_policy_iterations = 80  # 每轮最多更新策略的次数 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新价值函数的次数 · critic updates in each epoch
-lam = 0.97  # GAE 的 λ · GAE's lambda
+lam = 0.97  # 广义优势估计 (GAE) 的 λ · the λ of GAE, generalized advantage estimation
 target_kl = 0.01  # KL 超过它的 1.5 倍，就提前结束本轮的策略更新 · actor updates end above 1.5 times this
 hidden_sizes = (64, 64)  # 每个隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时是否显示画面 · a live window while training
@@ -57,10 +57,10 @@ render = False  # 训练时是否显示画面 · a live window while training
 # ==== 模型定义 · Model definition ===========================================================
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
-    """每一项加上其后各项的折扣值 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
+    """每一项加上其后各项逐步打折后的和 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
 
     x: array (n, ...); discount: number from 0 to 1. Returns a float64 array shaped like x.
-    Read backwards, y[t] = x[t] + discount * y[t+1] is a linear filter, which SciPy runs in C.
+    倒着算，y[t] = x[t] + discount * y[t+1] 是线性滤波器 · Read backwards, a linear filter, run in C.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -70,9 +70,9 @@ class Buffer:
     """一轮的数据，以及用 gamma、lam 算出的优势和回报 · An epoch's steps, advantages and returns."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
-        # 除 Â 和 R 外，都由 store 存入 · All but Â and R are filled by store.
+        # 除 Â 和 R 外都由 store 存入；原文说还存下一个观测和 done，其实不存 · store fills all but Â and R.
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
-        self.action_buffer = np.zeros(size, dtype=np.int32)  # a
+        self.action_buffer = np.zeros(size, dtype=np.int32)  # a: 0 向左推 left, 1 向右推 right
         self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â: finish_trajectory
         self.reward_buffer = np.zeros(size, dtype=np.float32)  # r
         self.return_buffer = np.zeros(size, dtype=np.float32)  # R: finish_trajectory
@@ -82,7 +82,7 @@ class Buffer:
         self.pointer, self.trajectory_start_index = 0, 0
 
     def store(self, observation, action, reward, value, logprobability):
-        """存入一步 · Append one step: s, a, r, V(s), log π(a|s). Raises IndexError when full."""
+        """存入一步的数据 · Append one step: s, a, r, V(s), log π(a|s). Raises IndexError when full."""
         self.observation_buffer[self.pointer] = observation
         self.action_buffer[self.pointer] = action
         self.reward_buffer[self.pointer] = reward
@@ -91,11 +91,11 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """一条轨迹结束，算出其中每一步的优势和回报。
+        """一条轨迹结束时，计算其中每一步的优势和回报。
 
-        优势：动作的结果比 critic 预期的好多少，即 TD 误差按 γλ 求折扣累计和 (GAE)。λ 小则更相信 critic，
-        大则更相信采样到的奖励，但波动也大。回报：从这一步起奖励的折扣累计和，critic 的学习目标。
-        last_value：一局结束时为 0；轨迹被一轮的结尾截断时为下一个状态的 V，代替没有看到的奖励。
+        优势：动作的结果比 critic 预期的好多少，这里把 TD 误差按 γλ 求折扣累计和 (GAE)。λ 小则更相信 critic，
+        大则更相信采样到的奖励，但波动也大。回报：从这一步起奖励的折扣累计和，也是 critic 的学习目标。
+        last_value：一局结束时为 0；因一轮采满而截断时为下一个状态的 V，代替其后没有看到的奖励。
 
         Compute advantages and returns of the steps since the last call. An advantage says how much better an
         action turned out than the critic expected: TD errors, summed with discount gamma * lam (GAE, Schulman
@@ -106,27 +106,27 @@ class Buffer:
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
         values = np.append(self.value_buffer[path_slice], last_value)
-        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]
+        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]  # TD 误差 · TD errors
         self.advantage_buffer[path_slice] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
         self.return_buffer[path_slice] = discounted_cumulative_sums(rewards, self.gamma)[:-1]
         self.trajectory_start_index = self.pointer
 
     def get(self):
-        """返回更新要用的五个数组，并从头开始存。
+        """返回更新要用的五个数组，下一轮从头存起。
 
-        优势减去均值，再除以标准差：高于平均的动作变得更可能，其余的更少见。每步奖励都是 +1，优势
-        起初全是正的，不减均值就等于鼓励所有动作。
+        优势减去均值，再除以标准差：优势高于平均的动作，概率增大，其余的减小。每步奖励都是 +1，优势起初几乎
+        全是正的，不减均值，抽到哪个动作就鼓励哪个，不论好坏。
 
         Return observations (size, observation_dimensions), actions (int32), advantages, returns and
         log-probabilities (size,), else float32, and start over. Advantages get mean 0, deviation 1: what
-        beats the average becomes likelier, the rest rarer. As each step pays +1, all are positive at first,
-        which would encourage every action. Raises ValueError unless full.
+        beats the average becomes likelier, the rest rarer. As each step pays +1, nearly all are positive at
+        first: every action sampled, good or bad, would be encouraged. Raises ValueError unless full.
         """
-        if self.pointer != len(self.reward_buffer):  # 与原文不同：原文不检查 · Differs: checked
+        if self.pointer != len(self.reward_buffer):  # 与原文不同：没存满就报错 · Differs: checked
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
-        # 与原文不同：加上 1e-8，优势全部相等时就不是 0/0 · Differs: + 1e-8, or equal advantages are 0/0.
+        # 与原文不同：加上 1e-8，以免优势全部相等时出现 0/0 · Differs: + 1e-8, or equal advantages are 0/0.
         self.advantage_buffer = (self.advantage_buffer - advantage_mean) / (advantage_std + 1e-8)
         return (
             self.observation_buffer,
@@ -139,7 +139,7 @@ class Buffer:
 
 # (3) 多层感知机 · Multi-layer perceptron
 def mlp(x, sizes, activation=tf.tanh, output_activation=None):
-    """在 x 上逐层加全连接层，返回最后一层的输出 · Put dense layers on x; return the last one's output.
+    """从 x 开始逐层叠加全连接层，返回最后一层的输出 · Put dense layers on x; return the last output.
 
     x: Keras tensor (batch, n). sizes: units of each layer. Returns a Keras tensor (batch, sizes[-1]).
     """
@@ -150,7 +150,7 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 
 # (4) 对数概率 · Log-probabilities
 def logprobabilities(logits, a):
-    """所选动作的对数概率 log π(a|s)。logits 是任意实数，log_softmax 把它们变成对数概率。
+    """所选动作的对数概率 log π(a|s)。logits 是任意实数，不是原文说的概率，经 log_softmax 才成为对数概率。
 
     Log-probabilities of the actions taken, float32 (batch,). logits: the actor's output, any real
     numbers, float32 (batch, num_actions); log_softmax turns them into log-probabilities. a: int (batch,).
@@ -163,7 +163,7 @@ def logprobabilities(logits, a):
 # (5) 采样动作 · Sample an action
 @tf.function
 def sample_action(observation):
-    """用 actor 算出 logits，按概率抽取动作。总选概率最大的动作，就学不到别的动作的好坏。
+    """用 actor 算出 logits，按概率采样动作。若总选概率最大的动作，就无从知道其他动作的好坏。
 
     Draw actions with the actor's probabilities: what others are worth shows only where they are tried.
     observation: float32 (batch, 4). Returns logits, float32 (batch, 2), and actions, int64 (batch,).
@@ -178,20 +178,20 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """用 PPO-Clip 更新一次 actor，返回 KL。
 
-    ratio 是动作现在的概率与采样时的概率之比。优势为正，目标函数推动它变大；优势为负，推动它变小。一旦超出
-    1 ± clip_ratio，目标函数不再增加，梯度为 0。裁剪的是目标函数，不是权重；ratio 本身不受限制，朝错误的方向
-    越界时，梯度会把它拉回来。KL 表示新策略离采样时的策略有多远，在更新之后用采样到的动作估计，可能为负。
+    ratio 是动作现在的概率与采样时的概率之比。优势为正，目标函数推动它变大；优势为负，推动它变小；顺着这个方向
+    越过 1 ± clip_ratio 后，目标函数不再增加，梯度为 0。裁剪的是目标函数，不是原文说的权重；ratio 本身不受限
+    制，反方向越界时梯度照样把它拉回来。KL 表示新策略离采样时有多远，更新后用采样到的动作估计，可能为负。
 
     Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
     probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
-    down; beyond 1 ± clip_ratio the objective grows no more: gradient 0. The objective is clipped, not the
-    weights; nothing bounds ratio itself, and where it has gone the wrong way, the gradient pulls it back.
+    down; past 1 ± clip_ratio in that direction the objective grows no more: gradient 0. The objective is
+    clipped, not the weights; nothing bounds ratio itself, and past it the other way, it is pulled back.
     Arguments: as `Buffer.get` returns them. Returns the KL, how far the policy is from the one that sampled,
     estimated after the step from its actions (k1, http://joschu.net/blog/kl-approx.html), perhaps negative.
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 与原文不同：提出了公因子 advantage_buffer · Differs: advantage_buffer is factored out.
+        # 与原文不同：提取公因子，值不变；下一行取较小的一项 · Differs: factored out. The smaller term counts.
         min_advantage = tf.where(advantage_buffer > 0, 1.0 + clip_ratio, 1.0 - clip_ratio) * advantage_buffer
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
@@ -203,7 +203,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """更新一次 critic，使 V(s) 接近每个状态自己的回报；返回更新之前的均方误差。
+    """更新一次 critic，使 V(s) 接近各状态自己的回报（不是原文说的平均回报）；返回更新前的均方误差。
 
     Take one Adam step on the critic's mean squared error (Schulman et al. 2017, equation 9): V(s) nears each
     state's own return. Arguments: as `Buffer.get` returns them. Returns the error before the step.
@@ -216,7 +216,7 @@ def train_value_function(observation_buffer, return_buffer):
 
 
 # ==== 命令行（原文没有）· Command line (not in the article) =================================
-seed = 0  # 随机种子 · same seed, same run
+seed = 0  # 随机种子，相同则结果相同 · random seed: same seed, same run
 gif = True  # 是否保存 GIF · record the GIFs
 output_dir = "outputs"  # 输出目录 · where a run leaves its files
 if __name__ == "__main__":
@@ -254,12 +254,12 @@ if __name__ == "__main__":
 # 与原文不同：固定种子，结果可以重复；没有显示器也能画 · Differs: runs repeat; draws without a display
 keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
-# 倾斜超过 12 度（原文说 15 度）、偏离超过 2.4 或走满 200 步，一局就结束。
-# An episode ends beyond 12 degrees (the article says 15), beyond 2.4 units, or after 200 steps.
+# 杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位或走满 200 步，一局就结束。
+# An episode ends with the pole beyond 12 degrees (the article says 15), the cart beyond 2.4, or step 200.
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：原文没有传入 gamma 和 lam，改了也无效 · Differs: the article does not pass on gamma and lam.
+# 与原文不同：传入 gamma 和 lam；原文没有，改了也不起作用 · Differs: gamma and lam count; there, they do not.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
@@ -273,9 +273,9 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 
 
 # ==== 保存未训练时的运动情况 · Recording before training ====================================
-# 与原文不同：写成函数，由后面的 main 调用两次 · Differs: a function, which main, further down, calls twice
+# 与原文不同：写成函数，后面的 main 调用 record_gif 两次 · Differs: functions; main, below, calls this twice
 def record_gif(path):
-    """用当前策略玩一局，存成 GIF，打印步数，返回各帧画面。动作按概率抽取，与训练时一样。
+    """用当前策略玩一局，存成 GIF，打印步数，返回各帧画面。动作按概率采样，与训练时一样。
 
     Play one episode with the policy as it is, actions sampled as in training; save it as a GIF at path
     and print its steps. Returns the pictures, uint8 (400, 600, 3), one a step. Raises OSError.
@@ -289,18 +289,18 @@ def record_gif(path):
         logits, action = sample_action(start)
         start, reward, done, _ = env.step(action[0].numpy())
     env.close()  # 与原文不同：否则训练时窗口无响应 · Differs: or a window would hang in training
-    save_gif(path, frames + 20 * frames[-1:])  # 与原文不同：最后一帧停留一秒 · Differs: a second's end
+    save_gif(path, frames + 20 * frames[-1:])  # 与原文不同：末帧停一秒 · Differs: last one held for 1 s
     print(f"{path}: 这一局走了 {len(frames)} 步 · this episode took {len(frames)} steps")
     return frames
 
 
 def save_gif(path, frames):
-    """把各帧画面写成 GIF · Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
+    """把各帧写成循环播放的 GIF · Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
 
-    An earlier file stays whole until this one is complete. Raises OSError.
+    写完才替换旧文件 · An earlier file stays whole until this one is complete. Raises OSError.
     """
     part = f"{path}.part"
-    # 与原文不同：每秒 20 帧（原文 10 帧）；只写变化的部分 · Differs: 20 frames a second, not 10; only changes
+    # 与原文不同：每秒 20 帧，不是默认的 10；只写变化之处 · Differs: 20 frames a second, not 10; changes only
     with imageio.get_writer(part, "GIF", mode="I", fps=20, subrectangles=True) as writer:
         for frame in frames:
             writer.append_data(frame)
@@ -308,38 +308,38 @@ def save_gif(path, frames):
 
 
 # ==== 模型训练 · Training ===================================================================
-# 与原文不同：原文的一段分成函数，由外到内；main 调用 train · Differs: one block there; main calls train here
+# 与原文不同：一整段拆成函数，外层在前；main 调用 train · Differs: functions, outer first; main calls train
 def train():
-    """训练 epochs 轮：每轮用当前策略采样，用这批数据更新两个网络，打印平均奖励。
+    """训练 epochs 轮：每轮用当前策略采样 steps_per_epoch 步，再更新两个网络，打印平均奖励（每局平均步数）。
 
     Run all epochs: sample with the current policy, update both networks with that, print the average reward.
     Raises FloatingPointError where the KL is not finite, ValueError as `Buffer.get` does.
     """
-    if render:  # 窗口只能在主线程里画，不用计算图 · a window needs the main thread, hence no graphs
+    if render:  # 与原文不同：窗口只能在主线程里画，不用计算图 · Differs: a window needs the main thread
         tf.config.run_functions_eagerly(True)
-    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断 · the last call may have broken off
-    env.seed(seed)
+    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断，先清零 · in case it broke off
+    env.seed(seed)  # 与原文不同：固定种子 · Differs: seeded
     observation = env.reset()
     for epoch in tqdm(range(epochs)):
         observation, num_episodes = rollout(observation)
         kl, policy_iterations, value_loss = update(*buffer.get())
         if not np.isfinite(kl):  # 与原文不同：原文不检查 · Differs: not checked there
             raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; try lower learning rates")
-        # 与原文不同：各局长度之和总是 steps_per_epoch，所以没有累加；被截断的也算一条轨迹，同原文
-        # Differs: episode lengths always add up to steps_per_epoch. A cut-off one counts, as there.
+        # 与原文不同：每步 +1，各局长度之和总是 steps_per_epoch，不必累加奖励和长度；截断的也算一局，同原文
+        # Differs: +1 a step, lengths add up to steps_per_epoch: no sums. A cut-off episode counts, as there.
         average_reward = steps_per_epoch / int(num_episodes)
         # 与原文不同：print 会打断进度条 · Differs: print would tear the progress bar.
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
-        tf.summary.scalar("average reward", average_reward, epoch + 1)
+        tf.summary.scalar("average reward", average_reward, epoch + 1)  # 与原文不同：写日志 · Differs: logs
         tf.summary.scalar("KL", kl, epoch + 1)
         tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
         tf.summary.scalar("value loss", value_loss, epoch + 1)
-        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)
+        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)  # 估计 · estimate
 
 
-@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])  # Python returns no shape
+@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])  # Python 不给形状 · Python returns no shape
 def rollout(observation):
-    """采样一轮。从 Python 调用一次 TensorFlow，比计算本身慢得多，所以整个循环放进计算图。
+    """采样一轮。从 Python 调用一次 TensorFlow，开销远大于计算本身，所以把整个循环放进计算图。
 
     Sample one epoch. A call from Python into TensorFlow takes far longer than its work, so the whole loop is
     a graph. observation: float32 (4,), from a reset. Returns the next epoch's, and how many trajectories.
@@ -352,7 +352,7 @@ def rollout(observation):
         logits, action = sample_action(observation)
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
-        # 与原文不同：env.step 和 store 并为一次 Python 调用，所以移到最后，数值不变
+        # 与原文不同：env.step 与 store 合并为一次 Python 调用，所以 env.step 移到最后，数值不变
         # Differs: env.step and store share one call to Python, so step comes last; same numbers.
         step = [observation, action, value_t, logprobability_t]
         observation, done = tf.numpy_function(step_and_store, step, [tf.float32, tf.bool])
@@ -363,7 +363,7 @@ def rollout(observation):
 
 
 def step_and_store(observation, action, value_t, logprobability_t):
-    """走一步，存入 Buffer · Take one step and store it. Arguments: NumPy arrays, a batch of one.
+    """走一步，并存入 Buffer · Take one step and store it. Arguments: NumPy arrays, a batch of one.
 
     Returns the next observation, float32 (4,), and whether the episode is over.
     """
@@ -375,8 +375,8 @@ def step_and_store(observation, action, value_t, logprobability_t):
 def finish_and_reset(observation, done):
     """结束一条轨迹，返回下一局的第一个观测值。
 
-    与原文一样，走满 200 步也当作倒下 (last_value = 0)。critic 看不到步数，相同的状态回报却不同：V 偏低，
-    优势的噪声更大。因步数上限截断时，别的实现用下一个状态的 V 自举 (bootstrap)。
+    与原文一样，走满 200 步也按倒下处理 (last_value = 0)。critic 看不到步数，同样的状态回报却不同：V 偏低，
+    优势的噪声更大。若因步数上限而截断，别的实现会用下一个状态的 V 自举 (bootstrap)。
 
     Finish the trajectory that led to observation, float32 (4,); return the next one's first. As in the
     article, reaching 200 steps counts as falling (last_value 0). The critic cannot see the step, so like
@@ -389,14 +389,14 @@ def finish_and_reset(observation, done):
 
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """用一轮的数据更新两个网络。KL 太大就提前结束策略更新；它在更新之后才算，那一次并不撤销。
+    """用一轮的数据更新两个网络。KL 太大就提前结束本轮的策略更新；KL 在更新之后才算，超限的那一次并不撤销。
 
     Update both networks with one epoch's data, as `Buffer.get` returns it. Too large a KL ends the actor's
     updates; known only after a step, it does not undo that. Returns KL, actor updates and critic's loss.
     """
-    for iteration in tf.range(train_policy_iterations):
+    for iteration in tf.range(train_policy_iterations):  # 与原文不同：要返回次数 · Differs: counted
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
-        if kl > 1.5 * target_kl:  # 数据不再代表这个策略 · the data no longer represent this policy
+        if kl > 1.5 * target_kl:  # 数据已不能代表当前策略 · the data no longer represent this policy
             break
     for _ in tf.range(train_value_iterations):
         value_loss = train_value_function(observation_buffer, return_buffer)
@@ -406,7 +406,7 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
 # ==== 保存训练后的运动情况 · Recording after training =======================================
 # 与原文不同：main 依次运行各节，再次调用 record_gif · Differs: main runs all; record_gif is called again.
 def main():
-    """录制、训练、再录制 · Record, train, save the networks, record again, compare."""
+    """录制、训练、保存网络、再录制、对比 · Record, train, save the networks, record again, compare."""
     if gif:
         before = record_gif(f"{output_dir}/未训练前的样子.gif")
     train()
@@ -416,7 +416,7 @@ def main():
         save_gif(f"{output_dir}/训练前后对比.gif", side_by_side(before, after))
 
 
-# ==== 网络、对比与运行（原文没有）· Networks, comparison, start (not in the article) ========
+# ==== 保存网络、对比与运行（原文没有）· Networks, comparison, start (not in the article) ====
 def save_networks():
     """保存 actor.h5 和 critic.h5 · Save both networks, for `keras.models.load_model(path, compile=False)`.
 

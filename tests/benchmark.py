@@ -1,8 +1,8 @@
 """How fast is it? The script beside the article's way of stepping, in one run.
 
-`python tests/benchmark.py` runs them one after the other, with the same networks, updates and
-number of steps, and prints the README's table. The article's whole run records two GIFs, ours
-records three, saves the networks and writes the log.
+`python tests/benchmark.py` runs them one after the other, with the same networks, updates and number of
+steps, and prints README's table, in English and in Chinese. The article's whole run records two GIFs,
+ours records three, saves the networks and writes the log.
 """
 
 import argparse
@@ -17,6 +17,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).parent.parent
+CHINESE = {
+    "seconds an epoch": "每轮秒数",
+    "microseconds an environment step": "每个环境步的微秒数",
+    "seconds of updates an epoch": "其中更新的秒数",
+    "whole run with its GIFs, seconds": "含 GIF 的完整运行，秒",
+    "whole run with its GIFs, MB at the peak": "含 GIF 的完整运行，内存峰值，MB",
+}
 
 
 def article_record(ppo, path):
@@ -115,9 +122,9 @@ def worker(way, epochs):
             article_record(ppo, Path(folder, "after.gif"))
     rollout, update = (clock.seconds[phase] / epochs for phase in ("rollout", "update"))
     rows = {
-        "seconds an epoch 每轮秒数": total / epochs,
-        "microseconds an environment step 每个环境步的微秒数": 1e6 * rollout / ppo.steps_per_epoch,
-        "seconds of updates an epoch 其中更新的秒数": update,
+        "seconds an epoch": total / epochs,
+        "microseconds an environment step": 1e6 * rollout / ppo.steps_per_epoch,
+        "seconds of updates an epoch": update,
     }
     print(json.dumps(rows))
 
@@ -166,16 +173,16 @@ def main():
         article, *article_run = measure([__file__, *epochs, "--worker", "article"], bar)
         ours, *_ = measure([__file__, *epochs, "--worker", "ours"], bar)
         _, *our_run = measure([ROOT / "ppo_cartpole.py", *epochs, "--output-dir", t], bar)
-    units = "seconds 含 GIF 的完整运行，秒", "MB at the peak 含 GIF 的完整运行，内存峰值 MB"
-    for unit, theirs, own in zip(units, article_run, our_run, strict=True):
-        name = f"whole run with its GIFs, {unit}"
+    for name, theirs, own in zip(list(CHINESE)[3:], article_run, our_run, strict=True):
         article[name], ours[name] = theirs, own
-    heading = f"{arguments.epochs} epochs of 5000 steps {arguments.epochs} 轮，每轮 5000 步"
-    print(f"| {heading} | the article's way 原文 | ours 这里 | ratio 比值 |")
-    print("|---|---|---|---|")
-    for name, theirs in article.items():
-        cells = [f"{float(f'{value:.3g}'):g}" for value in (theirs, ours[name])]
-        print(f"| {name} | {' | '.join(cells)} | {theirs / ours[name]:.1f} |")
+    for chinese in False, True:
+        head = ("", "原文的写法", "这里", "比值") if chinese else ("", "the article's way", "ours", "ratio")
+        print(f"| {' | '.join(head)} |\n|---|---|---|---|")
+        for name, theirs in article.items():
+            cells = [f"{float(f'{value:.3g}'):g}" for value in (theirs, ours[name])]
+            shown = CHINESE[name] if chinese else name
+            print(f"| {shown} | {' | '.join(cells)} | {theirs / ours[name]:.1f} |")
+        print()
 
 
 if __name__ == "__main__":

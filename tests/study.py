@@ -1,7 +1,7 @@
 """How well does it learn? Many seeds, beside the article's printout; and what changes do.
 
 `python tests/study.py` trains seeds 1 to 10 with each of SETTINGS, as a user would, keeps the results
-in results.json beside it, and prints README's tables and chart from them, in English and in Chinese.
+in results.json beside it, and prints README's tables, in English and in Chinese, and its chart.
 """
 
 import argparse
@@ -88,14 +88,9 @@ def beside(printed, values):
     return f"{spread(values)} {'↑' if printed > max(values) else '↓' if printed < min(values) else '✓'}"
 
 
-def column(runs, name):
-    """One measurement of every seed; for "last" the mean of the last five epochs."""
-    return [np.mean(run["curve"][-5:]) if name == "last" else run[name] for run in runs]
-
-
-def solved(runs, name):
+def solved(runs, way):
     """How many of the seeds reach the bar."""
-    return f"{sum(value >= SOLVED for value in column(runs, name))}/{len(runs)}"
+    return f"{sum(run[way] >= SOLVED for run in runs)}/{len(runs)}"
 
 
 def table(rows):
@@ -105,59 +100,42 @@ def table(rows):
 
 
 def tables(results, chinese):
-    """README's three tables in one language: the epochs, the final policies, the changes."""
-    untrained, default, articles = results["untrained"], results[""], results[ARTICLES]
+    """README's two tables in one language: the epochs beside the article's, what changes do."""
+    default, articles = results[""], results[ARTICLES]
     said = (lambda english, own: own) if chinese else (lambda english, own: english)
     pair = (
         said("gamma 0.9, lam 0.97", "gamma 0.9，lam 0.97"),
         said("gamma 0.99, lam 0.95", "gamma 0.99，lam 0.95"),
     )
-    rows = [[said("printed average", "打印的平均奖励"), said("the article", "原文"), *pair]]
+    rows = [[said("printed average", "打印的平均奖励"), said("the tutorial", "原文"), *pair]]
     for epoch, trajectories in ARTICLE.items():
         printed = round(5000 / trajectories, 1)
         cells = [beside(printed, [run["curve"][epoch - 1] for run in runs]) for runs in (default, articles)]
         rows.append([said(f"epoch {epoch}", f"第 {epoch} 轮"), str(printed), *cells])
-    cells = [spread(column(runs, "last")) for runs in (default, articles)]
-    epochs = table([*rows, [said("mean of the last five", "最后五轮平均"), "", *cells]])
+    epochs = table(rows)
 
-    rows = [[said("steps in 100 new episodes", "新的 100 局的平均步数"), said("untrained", "未训练"), *pair]]
-    ways = {
-        "sampled": said("actions sampled", "按概率采样"),
-        "greedy": said("the likelier action (greedy)", "选概率最大的动作（贪心）"),
-    }
-    for way, name in ways.items():
-        everyone = untrained, default, articles
-        rows.append([name, *(spread(column(runs, way)) for runs in everyone)])
-        rows.append([said(f"… seeds at {SOLVED} or more", f"……达到 {SOLVED} 的种子")])
-        rows[-1] += [solved(runs, way) for runs in everyone]
-    policies = table(rows)
-
-    heads = (
-        ("change", "改动"),
-        ("epoch 5", "第 5 轮"),
-        ("last five epochs", "最后五轮"),
-        ("after training", "训练后"),
-    )
-    rows = [[said(*head) for head in heads] + [said(f"at {SOLVED} or more", f"达到 {SOLVED}")]]
-    for setting in SETTINGS:
+    reached = said(f"{SOLVED} or more", f"达到 {SOLVED}")
+    rows = [[said("options", "选项"), said("epoch 5", "第 5 轮"), said("sampled", "按概率采样"), reached]]
+    rows[0] += [said("likelier action", "选概率最大的"), reached]
+    names = {"untrained": said("not trained", "未训练"), "": said("no option", "不改")}
+    for setting in ["untrained", *SETTINGS]:
         runs = results[setting]
-        name = f"`{setting}`" if setting else said("none", "不改")
-        cells = spread([run["curve"][4] for run in runs]), spread(column(runs, "last"))
-        rows.append([name, *cells, spread(column(runs, "sampled")), solved(runs, "sampled")])
-    return epochs, policies, table(rows)
+        early = "" if setting == "untrained" else spread([run["curve"][4] for run in runs])
+        cells = [[spread([run[way] for run in runs]), solved(runs, way)] for way in ("sampled", "greedy")]
+        rows.append([names.get(setting, f"`{setting}`"), early, *cells[0], *cells[1]])
+    return epochs, table(rows)
 
 
-def chart(results, chinese):
+def chart(results):
     """A Mermaid chart of the default's printed averages: lowest, median and highest."""
     curves = [run["curve"] for run in results[""]]
     lines = [np.round(statistic(curves, axis=0), 1).tolist() for statistic in (np.min, np.median, np.max)]
-    title = "十个种子：中位数（红）、最低、最高" if chinese else "ten seeds: median (red), lowest, highest"
     return f"""```mermaid
 %%{{init: {{'themeVariables': {{'xyChart': {{'plotColorPalette': '#888, #d33, #888'}}}}}}}}%%
 xychart-beta
-    title "{title}"
-    x-axis "{"轮" if chinese else "epoch"}" 1 --> {len(curves[0])}
-    y-axis "{"平均奖励" if chinese else "average reward"}" 0 --> 200
+    title "{len(curves)} seeds: median (red), lowest, highest"
+    x-axis "epoch" 1 --> {len(curves[0])}
+    y-axis "average reward" 0 --> 200
     line {lines[0]}
     line {lines[1]}
     line {lines[2]}
@@ -179,8 +157,7 @@ def main():
         results["untrained" if setting is None else setting].append(result)
     rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(runs)}" for name, runs in results.items())
     Path(arguments.keep).write_text(f"{{\n{rows}\n}}\n")
-    for chinese in False, True:
-        print(*tables(results, chinese), chart(results, chinese), sep="\n\n", end="\n\n")
+    print(*tables(results, chinese=False), chart(results), *tables(results, chinese=True), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import tensorflow as tf
 from conftest import ROOT, averages, decode, environment, run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_gifs import HOLD, halves
-from test_readme import blocks
+from test_readme import CHINESE, blocks
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +76,15 @@ def test_its_log_opens_in_tensorboard(default_run):
 
 
 def test_the_printout_in_the_readme_has_its_form(default_run):
-    shown = [text for language, text in blocks() if language == "text"]
+    (shown,) = (text for language, text in blocks() if language == "text")
     lines = default_run.lines
-    expected = [*lines[:3], *lines[-2:]]
-    assert len(shown) == 2  # one in each half
-    for text in shown:  # another processor or TensorFlow rounds otherwise: the form must agree
-        form = [re.sub(r"[\d.]+", "#", line) for line in text.splitlines() if line != "…"]
-        assert form == [re.sub(r"[\d.]+", "#", line) for line in expected]
+
+    def form(texts):  # another processor or TensorFlow rounds otherwise
+        return [re.sub(r"[\d.]+", "#", text) for text in texts]
+
+    assert form(shown.splitlines()) == form([*lines[:2], "…", *lines[-2:]])
+    (inline,) = re.findall(r"`(完成.*?)`", CHINESE)
+    assert form([inline]) == form(lines[1:2])
 
 
 def test_the_examples_in_the_readme_work(default_run):

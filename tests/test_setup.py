@@ -1,89 +1,107 @@
-""".setup.sh without a network: what it says where something is missing, and when it has nothing to do."""
+""".setup.sh without a network, Pythons and pips replaced by stand-ins: what it runs, skips and says."""
 
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 from conftest import ROOT
 
+# A python that writes down what it is asked for, and agrees with everything.
+PYTHON = '#!/bin/sh\necho "${0##*/a clone/} $*" >> log\n'
+VENV = "mkdir -p .uv/bin; cp bin/python3 .uv/bin/python; "
+UV = "cp bin/uv .uv/bin/uv; "
+
 
 @pytest.fixture
 def clone(tmp_path):
-    """A folder with a space in its name, the set-up, the lists, and a .venv that is complete."""
+    """A clone in a folder with a space in its name, with a .venv that is whole, for training only."""
     folder = tmp_path / "a clone"
-    (folder / "tests").mkdir(parents=True)
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    shutil.copy(ROOT / ".setup.sh", folder)
-    for name in "requirements.txt", "tests/requirements.txt":
+    for name in "tests", ".venv/bin", "bin":
+        (folder / name).mkdir(parents=True)
+    for name in ".setup.sh", "requirements.txt", "tests/requirements.txt":
         shutil.copy(ROOT / name, folder / name)
     shutil.copy(ROOT / "requirements.txt", folder / ".venv")
-    os.symlink(sys.executable, folder / ".venv" / "bin" / "python")
+    write(folder / ".venv" / "bin" / "python", PYTHON)
+    for name in "rm", "cmp", "cp", "mkdir":
+        os.symlink(shutil.which(name), folder / "bin" / name)
     return folder
 
 
-def set_up(folder, *arguments, commands=None, **variables):
-    """Run it, perhaps with no other commands than these stand-ins: name to what the shell runs."""
-    path = os.environ["PATH"]
-    if commands is not None:
-        bin_ = folder / "bin"
-        bin_.mkdir()
-        for name in "rm", "cmp", "cp", "mkdir", "sh":
-            os.symlink(shutil.which(name), bin_ / name)
-        for name, text in commands.items():
-            (bin_ / name).write_text(f"#!/bin/sh\n{text}\n")
-            (bin_ / name).chmod(0o755)
-        path = str(bin_)
+def write(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def set_up(folder, *arguments, **variables):
+    """Run it with no commands but those in bin; return exit code, output and what pythons were asked."""
+    (folder / "log").unlink(missing_ok=True)
     process = subprocess.run(
-        ["sh", ".setup.sh", *arguments],
+        [shutil.which("sh"), ".setup.sh", *arguments],
         cwd=folder,
-        env={"PATH": path, "HOME": str(folder), **variables},
+        env={"PATH": str(folder / "bin"), "HOME": str(folder), **variables},
         capture_output=True,
         encoding="utf-8",
     )
-    return process.returncode, process.stdout, process.stderr
+    log = (folder / "log").read_text() if (folder / "log").exists() else ""
+    return process.returncode, process.stdout + process.stderr, log
 
 
-def test_nothing_has_changed_nothing_is_done(clone):
-    assert set_up(clone, commands={}) == (0, "", "")  # it does not even look for a Python
+def test_where_nothing_has_changed_nothing_is_done(clone):
+    code, output, log = set_up(clone)
+    assert (code, output) == (0, "") and "pip" not in log
 
 
-def test_each_thing_missing_is_one_line_after_the_causes_own(clone):
-    for stand_ins, variables, cause, cure in (
-        ({}, {}, "not found", "python3"),
-        ({"python3": '[ "$1" != -m ] || { echo no ensurepip; exit 1; }'}, {}, "no ensurepip", "python3-venv"),
-    ):
-        shutil.rmtree(clone / ".venv", ignore_errors=True)
-        shutil.rmtree(clone / "bin", ignore_errors=True)
-        code, _, errors = set_up(clone, commands=stand_ins, **variables)
-        *causes, line = errors.splitlines()
-        assert code == 1 and line.startswith("Set-up failed: ") and cure in line
-        assert cause in "".join(causes) or cause in _
+def test_another_list_is_installed_into_the_same_environment_and_remembered(clone):
+    write(clone / "bin" / "python3", PYTHON)
+    code, output, log = set_up(clone, "tests")
+    assert (code, output) == (0, "") and "-m pip install -r tests/requirements.txt" in log
+    assert "venv" not in log.replace(".venv", "")
+    for arguments in ("tests",), ():
+        assert "pip" not in set_up(clone, *arguments)[2]
+    (clone / "requirements.txt").write_text("another == 1\n")
+    assert "-m pip install -r ./requirements.txt" in set_up(clone)[2]
 
 
-@pytest.mark.parametrize("change", ["list", "python", "broken", "unfinished"])
-def test_what_changed_is_noticed(clone, change):
-    variables = {}
-    if change == "list":
-        (clone / "requirements.txt").write_text("another == 1\n")
-    if change == "python":
-        variables["PPO_PYTHON"] = "3.9"
-    if change == "broken":
-        (clone / ".venv" / "bin" / "python").unlink()
-        os.symlink("/no/such/python", clone / ".venv" / "bin" / "python")
-    if change == "unfinished":
+@pytest.mark.parametrize("damage", ["unfinished", "broken", "another version", "none"])
+def test_an_environment_that_is_not_whole_is_made_anew(clone, damage):
+    (clone / ".venv" / "left over").touch()
+    if damage == "unfinished":  # what a killed set-up leaves
         (clone / ".venv" / "requirements.txt").unlink()
-    code, output, errors = set_up(clone, commands={"python3": "exit 0"}, **variables)
-    assert code == 1 and "Set-up failed" in errors
-    # Where only the list differs, pip goes on in the same .venv; elsewhere it is made anew.
-    assert (clone / ".venv" / "bin" / "python").exists() == (change == "list")
+    if damage in ("broken", "another version"):
+        write(clone / ".venv" / "bin" / "python", "#!/bin/sh\nexit 1\n")
+    if damage == "none":
+        shutil.rmtree(clone / ".venv")
+    new = "mkdir -p .venv/bin .venv/lib/python3.10/site-packages; cp bin/python3 .venv/bin/python"
+    write(clone / "bin" / "uv", f'#!/bin/sh\necho "uv $*" >> log\n[ "$5" = 3.10 ] || exit 1\n{new}\n')
+    write(clone / "bin" / "python3", f'{PYTHON}[ "$2" != venv ] || {{ {VENV}{UV}}}\n')
+    code, output, log = set_up(clone)
+    assert code == 0 and not (clone / ".venv" / "left over").exists(), output
+    assert "uv venv -q --no-python-downloads -p 3.10 .venv" in log
+    assert "pip==23.0.1" in log and "site-packages" in log
+    assert "pip" not in set_up(clone)[2]
 
 
-def test_the_tests_need_their_own_list(clone):
-    code, _, errors = set_up(clone, "tests", commands={"python3": "exit 0"}, PIP_NO_INDEX="1")
-    assert code == 1 and "Set-up failed" in errors
-    shutil.copy(ROOT / "requirements.txt", clone / ".venv")
-    (clone / ".venv" / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "requirements.txt", clone / ".venv" / "tests")
-    assert set_up(clone, "tests", commands={}) != (0, "", "") or True
+@pytest.mark.parametrize(
+    "python, cause, line",
+    [
+        (None, "not found", "no python3. apt-get install python3-venv"),
+        ('[ "$2" != venv ] || { echo no ensurepip; exit 1; }', "no ensurepip", "python3 has no venv."),
+        (
+            f'[ "$2" != pip ] || {{ echo no route; exit 1; }}\n[ "$2" != venv ] || {{ {VENV}}}',
+            "no route",
+            "pip",
+        ),
+        (f'[ "$2" != venv ] || {{ {VENV}{UV}}}', "none here", "no Python 3.10 or 3.11, and none to fetch."),
+    ],
+)
+def test_what_is_missing_is_one_line_after_the_causes_own(clone, python, cause, line):
+    shutil.rmtree(clone / ".venv")
+    write(clone / "bin" / "uv", "#!/bin/sh\necho none here >&2\nexit 2\n")
+    if python:
+        write(clone / "bin" / "python3", f"{PYTHON}{python}\n")
+    code, output, _ = set_up(clone)
+    *causes, last = output.splitlines()
+    assert code == 1 and last.startswith(f"Set-up failed: {line}") and "README.md" in last
+    assert any(cause in text for text in causes)
+    assert last.split(": ")[1].split(".")[0] in (ROOT / "README.md").read_text("utf-8")
