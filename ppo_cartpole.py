@@ -150,7 +150,7 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 
 # (4) 对数概率 · Log-probabilities
 def logprobabilities(logits, a):
-    """所选动作的对数概率 log π(a|s)。logits 是任意实数，不是原文说的概率，经 log_softmax 才成为对数概率。
+    """所选动作的对数概率 log π(a|s)。logits 是任意实数，不是概率，经 log_softmax 才成为对数概率。
 
     Log-probabilities of the actions taken, float32 (batch,). logits: the actor's output, any real
     numbers, float32 (batch, num_actions); log_softmax turns them into log-probabilities. a: int (batch,).
@@ -337,7 +337,7 @@ def train():
         tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)  # 估计 · estimate
 
 
-@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])  # Python 不给形状 · Python returns no shape
+@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])  # 形状不定 · Python returns no shape
 def rollout(observation):
     """采样一轮。从 Python 调用一次 TensorFlow，开销远大于计算本身，所以把整个循环放进计算图。
 
@@ -376,11 +376,11 @@ def finish_and_reset(observation, done):
     """结束一条轨迹，返回下一局的第一个观测值。
 
     与原文一样，走满 200 步也按倒下处理 (last_value = 0)。critic 看不到步数，同样的状态回报却不同：V 偏低，
-    优势的噪声更大。若因步数上限而截断，别的实现会用下一个状态的 V 自举 (bootstrap)。
+    优势的噪声更大。有的实现在步数上限处用下一个状态的 V 自举 (bootstrap)。
 
     Finish the trajectory that led to observation, float32 (4,); return the next one's first. As in the
     article, reaching 200 steps counts as falling (last_value 0). The critic cannot see the step, so like
-    states get different returns: V too low, advantages noisier. Others bootstrap there from the next V.
+    states get different returns: V too low, advantages noisier. Some bootstrap there from the next V.
     """
     last_value = 0 if done else critic(observation.reshape(1, -1))
     buffer.finish_trajectory(last_value)

@@ -77,7 +77,7 @@ def run_here(*arguments, script=SCRIPT):
     Returns its names, its output, its errors and what it exited with (None at the end).
     """
     handler = signal.getsignal(signal.SIGINT)
-    output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    output, errors = io.StringIO(), io.StringIO()
     old_arguments, sys.argv = sys.argv, [str(script), *map(str, arguments)]
     names, code = {}, None
     try:
@@ -89,11 +89,7 @@ def run_here(*arguments, script=SCRIPT):
         sys.argv = old_arguments
         signal.signal(signal.SIGINT, handler)
         tf.config.run_functions_eagerly(False)
-    texts = []
-    for stream in (output, errors):
-        stream.flush()
-        texts.append(stream.buffer.getvalue().decode("utf-8"))
-    return SimpleNamespace(names=names, output=texts[0], errors=texts[1], code=code)
+    return SimpleNamespace(names=names, output=output.getvalue(), errors=errors.getvalue(), code=code)
 
 
 LINE = re.compile(r"完成第 (\d+) 轮训练， 平均奖励: (\d+\.\d+)")

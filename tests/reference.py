@@ -41,14 +41,8 @@ def log_probability(layers, observations, actions):
     return log_softmax(forward(layers, observations)[-1])[np.arange(len(actions)), actions]
 
 
-def clip_loss(ratios, advantages, clip_ratio):
-    """PPO-Clip, Schulman et al. 2017, equation 7, as it is printed there, negated."""
-    clipped = np.clip(ratios, 1 - clip_ratio, 1 + clip_ratio)
-    return -np.mean(np.minimum(ratios * advantages, clipped * advantages))
-
-
 def policy_gradients(layers, observations, actions, old, advantages, clip_ratio):
-    """Gradients of clip_loss by the network's weights."""
+    """Gradients of PPO-Clip, Schulman et al. 2017, equation 7, negated, by the network's weights."""
     outputs = forward(layers, observations)
     log_probabilities = log_softmax(outputs[-1])
     rows = np.arange(len(actions))

@@ -21,11 +21,6 @@ def test_discounted_sums_are_the_double_loop(ppo, discount, length):
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_discounted_sums_by_hand(ppo):
-    # 3; 2 + 0.5 * 3 = 3.5; 1 + 0.5 * 3.5 = 2.75
-    np.testing.assert_allclose(ppo.discounted_cumulative_sums([1, 2, 3], 0.5), [2.75, 3.5, 3])
-
-
 def fill(buffer, lengths, last_values, seed=0):
     """Store trajectories of these lengths; return the rewards and values stored."""
     rng = np.random.default_rng(seed)
@@ -57,7 +52,6 @@ def test_advantages_and_returns_are_the_definitions(ppo, gamma, lam, lengths, la
 def test_the_modules_buffer_has_the_modules_gamma_and_lam_and_the_class_the_articles_defaults(ppo):
     assert (ppo.buffer.gamma, ppo.buffer.lam) == (ppo.gamma, ppo.lam) == (0.90, 0.97)
     assert (ppo.Buffer(4, 1).gamma, ppo.Buffer(4, 1).lam) == (0.99, 0.95)
-    assert len(ppo.buffer.reward_buffer) == ppo.steps_per_epoch == 5000
 
 
 def test_get_gives_what_was_stored_with_advantages_of_mean_0_and_deviation_1(ppo):

@@ -94,11 +94,9 @@ def test_a_bare_block_can_stand_in_place_of_ours(tmp_path):
 
 def test_values_edited_into_the_file_are_used(tmp_path):
     sizes = {"steps_per_epoch": 40, "epochs": 1, "hidden_sizes": (16,), "gif": False, "gamma": 1}
-    script = edit(tmp_path / "ppo_cartpole.py", **sizes, output_dir=str(tmp_path / "outputs"))
-    names = run_here(script=script).names
+    names = run_here(script=edit(tmp_path / "ppo_cartpole.py", **sizes, output_dir=str(tmp_path / "o"))).names
     assert names["hidden_sizes"] == (16,) and len(names["buffer"].reward_buffer) == 40
-    assert names["buffer"].gamma == 1
-    assert not set(GIFS) & {path.name for path in (tmp_path / "outputs").iterdir()}
+    assert not set(GIFS) & {path.name for path in (tmp_path / "o").iterdir()}
 
 
 def test_good_arguments_arrive_with_their_types(tmp_path, monkeypatch):
@@ -125,33 +123,16 @@ def test_help_says_of_every_option_what_it_does_and_its_default(tmp_path):
         assert re.search(rf"{option}[ ,][^()]*[A-Za-z] \(default: {default}\)", text), name
 
 
-def test_the_process_ends_as_shells_expect_on_bad_arguments(tmp_path):
-    process = run("--epochs", "0", cwd=tmp_path)
-    assert process.returncode == 2 and process.stdout == ""
-    assert process.stderr.count("\n") == 1 and process.stderr.startswith("ppo_cartpole.py: error: ")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_importing_trains_nothing_and_touches_no_file(tmp_path):
-    code = """if True:
-    import os, signal
-    handler = signal.getsignal(signal.SIGINT)
-    import ppo_cartpole as p
-    print(p.env, p.buffer.pointer, signal.getsignal(signal.SIGINT) is handler)
-    print(*(os.environ[f"TF_NUM_{kind}_THREADS"] for kind in ("INTEROP", "INTRAOP")))
-    print(os.environ["CUDA_VISIBLE_DEVICES"])"""
+def test_importing_trains_nothing_touches_no_file_and_keeps_what_is_set(tmp_path):
+    code = """import os, signal, ppo_cartpole as p
+print(p.env.spec.id, p.buffer.pointer, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+print(*(os.environ[f"TF_NUM_{kind}_THREADS"] for kind in ("INTEROP", "INTRAOP")))
+print(os.environ["CUDA_VISIBLE_DEVICES"])"""
+    own = {"PYTHONPATH": str(SCRIPT.parent), "TF_NUM_INTRAOP_THREADS": "2"}  # which stays
     command = [sys.executable, "-B", "-c", code, "--epochs", "0"]  # arguments are not its business
-    process = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(SCRIPT.parent), "TF_NUM_INTRAOP_THREADS": "2"},  # which stays
-        capture_output=True,
-        text=True,
-    )
+    process = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True)
     assert process.returncode == 0 and process.stderr == ""
-    first, threads, gpu = process.stdout.splitlines()
-    assert "CartPole-v0" in first and first.endswith(" 0 True")
-    assert (threads, gpu) == ("1 2", "-1")
+    assert process.stdout.splitlines() == ["CartPole-v0 0 True", "1 2", "-1"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -161,13 +142,6 @@ def test_a_console_that_knows_only_ascii_and_a_folder_with_a_chinese_name(tmp_pa
     assert process.returncode == 0
     assert GIFS < {p.name for p in folder.iterdir()}
     assert r"\u5b8c\u6210\u7b2c 1 " in process.stdout
-
-
-def test_a_locale_that_cannot_spell_the_gifs_names_is_one_line(tmp_path):
-    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    process = run(*TINY, "--output-dir", tmp_path, env=locale)
-    assert process.returncode == 1 and process.stdout == ""
-    assert re.fullmatch(r"ppo_cartpole.py: error: 'ascii' codec can't .+\n", process.stderr)
 
 
 @pytest.mark.parametrize("ignored", [False, True])

@@ -34,10 +34,7 @@ def test_it_learns(default_run):
 def test_it_leaves_what_it_should_and_prints_no_more(default_run):
     gifs = {"未训练前的样子.gif", "训练后的样子.gif", "训练前后对比.gif"}
     assert {p.name for p in default_run.folder.iterdir()} == {"actor.h5", "critic.h5", "logs", *gifs}
-    assert len(list((default_run.folder / "logs").iterdir())) == 1
     assert len(default_run.lines) == 22  # two recordings, 20 epochs
-    assert "未训练前的样子.gif: " in default_run.lines[0]
-    assert "训练后的样子.gif: " in default_run.lines[-1]
     assert "20/20" in default_run.process.stderr  # the progress bar
     assert "warning" not in default_run.process.stderr.lower()
 

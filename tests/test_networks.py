@@ -27,7 +27,6 @@ def test_mlp_builds_the_layers_asked_for(ppo):
     hidden = np.maximum(0, np.maximum(0, data @ one[0] + one[1]) @ two[0] + two[1])
     expected = 1 / (1 + np.exp(-(hidden @ three[0] + three[1])))
     np.testing.assert_allclose(network(data), expected, atol=1e-6)
-    # Without activations: tanh inside, linear at the end.
     network = keras.Model(x, ppo.mlp(x, [8, 3]))
     expected = reference.forward(reference.layers_of(network), data)[-1]
     np.testing.assert_allclose(network(data), expected, atol=1e-6)
@@ -109,43 +108,9 @@ def test_policy_gradient_by_hand(ppo, advantage, ratio, lives):
         np.testing.assert_array_equal(gradient, [[0, 0]])
 
 
-@pytest.mark.parametrize("clip_ratio", [0.05, 0.2, 0.5])
-def test_policy_gradient_is_the_slope_of_equation_7_as_printed(build, clip_ratio):
-    ppo = build(clip_ratio=clip_ratio)
-    rng = np.random.default_rng(0)
-    observations = rng.normal(size=(64, 4)).astype(np.float32)
-    actions = rng.integers(0, 2, 64).astype(np.int32)
-    old = np.log(rng.uniform(0.25, 0.98, 64)).astype(np.float32)
-    advantages = rng.normal(size=64).astype(np.float32)
-    layers = reference.layers_of(ppo.actor)
-    ratios = np.exp(reference.log_probability(layers, observations, actions) - old)
-    for beyond in (ratios > 1 + clip_ratio, ratios < 1 - clip_ratio, np.abs(ratios - 1) < clip_ratio):
-        assert np.any(beyond)
-    ppo.policy_optimizer = Recorder()
-    ppo.train_policy.python_function(observations, actions, old, advantages)
-
-    def loss_at(step):  # along a random direction in the space of all weights
-        moved = [
-            tuple(w + step * d for w, d in zip(layer, direction, strict=True))
-            for layer, direction in zip(layers, directions, strict=True)
-        ]
-        new = reference.log_probability(moved, observations, actions)
-        return reference.clip_loss(np.exp(new - old), advantages, clip_ratio)
-
-    for _ in range(5):
-        directions = [tuple(rng.normal(size=w.shape) for w in layer) for layer in layers]
-        slope = (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6
-        pairs = zip(ppo.policy_optimizer.gradients, sum(directions, ()), strict=True)
-        assert sum(np.sum(g * d) for g, d in pairs) == pytest.approx(slope, rel=1e-3, abs=1e-5)
-
-
+# The first above 1.5 x 0.01; the very first; never above: all iterations.
 @pytest.mark.parametrize(
-    "estimates, expected",
-    [
-        ([0.001, 0.0149, 0.0151, 9, 9, 9, 9], 3),  # the first above 1.5 x 0.01
-        ([9] * 7, 1),
-        ([0.0149] * 7, 7),  # never above: all iterations
-    ],
+    "estimates, expected", [([0.01, 0.0149, 0.0151, 9, 9], 3), ([9], 1), ([0.0149] * 7, 7)]
 )
 def test_policy_updates_stop_at_the_first_large_kl(build, estimates, expected):
     ppo = build(train_policy_iterations=7, train_value_iterations=4)
