@@ -3,7 +3,7 @@
 先录一局，训练 20 轮，再录一局，GIF 存入 outputs。各节标题、顺序和名称都照原文；改动处注明“与原文不同”，
 新增的节注明“原文没有”。原文“CartPole 介绍”的内容见“游戏初始化”。
 Records an episode, trains for 20 epochs and records another: GIFs in `outputs`. Headings, order and names
-are those of the article, a Chinese tutorial; "Differs" marks what is otherwise here.
+are those of the article, a Chinese tutorial; "Differs" marks departures from it.
 """
 
 # ==== 库准备 · Libraries ====================================================================
@@ -19,7 +19,7 @@ import imageio
 import pyglet
 from PIL import Image, ImageDraw
 
-# 网络很小，多线程和 GPU 没有好处；须在导入 TensorFlow 之前设置 · More threads or a GPU gain nothing here.
+# 网络很小，多线程和 GPU 没有好处；须在导入 TensorFlow 之前设置 · Set before TensorFlow: neither gains here.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -37,13 +37,13 @@ from tensorflow.keras import layers
 from tqdm import tqdm
 
 # 除 epochs 和 render 外，只在创建网络时或第一次训练时读取，之后再改不起作用。
-# All but epochs and render are read when the networks are built or first trained: no later change counts.
+# Except epochs and render, these are read once: when the networks are built, or first trained.
 steps_per_epoch = 5000  # 每轮 (epoch) 采样的步数 · steps sampled in each epoch
 epochs = 20  # 训练的轮数 · how many epochs
 # 0.90 大约只顾及今后 10 步。原文没有把它和 lam 传给 Buffer，实际用的是默认值 0.99（约 100 步）和 0.95。
 # 0.90 looks about ten steps ahead. The article does not pass on gamma and lam: it ran with 0.99, 0.95.
 gamma = 0.90  # 折扣因子 · discount factor
-clip_ratio = 0.2  # 概率比偏离 1 超过它，目标函数就不再增加 · further than this from 1, a ratio gains no more
+clip_ratio = 0.2  # 概率比偏离 1 超过它，目标函数就不再增加 · no gain for probability ratios beyond 1 ± this
 policy_learning_rate = 3e-4  # 策略网络的学习率 · the actor's learning rate
 value_function_learning_rate = 3e-4  # 价值函数网络的学习率 · the critic's learning rate
 train_policy_iterations = 80  # 每轮最多更新策略的次数 · actor updates in each epoch, at most
@@ -117,8 +117,8 @@ class Buffer:
         优势减去均值，再除以标准差：优势高于平均的动作，概率增大，其余的减小。每步奖励都是 +1，优势起初几乎
         全是正的，不减均值，抽到哪个动作就鼓励哪个，不论好坏。
 
-        Return observations (size, observation_dimensions), actions (int32), advantages, returns and
-        log-probabilities (size,), else float32, and start over. Advantages get mean 0, deviation 1: what
+        Return observations (size, observation_dimensions) and, each (size,), actions, advantages, returns,
+        log-probabilities: actions int32, else float32; start over. Advantages get mean 0, deviation 1: what
         beats the average becomes likelier, the rest rarer. As each step pays +1, nearly all are positive at
         first: every action sampled, good or bad, would be encouraged. Raises ValueError unless full.
         """
@@ -165,7 +165,7 @@ def logprobabilities(logits, a):
 def sample_action(observation):
     """用 actor 算出 logits，按概率采样动作。若总选概率最大的动作，就无从知道其他动作的好坏。
 
-    Draw actions with the actor's probabilities: what others are worth shows only where they are tried.
+    Draw actions with the actor's probabilities: an action never tried never shows its worth.
     observation: float32 (batch, 4). Returns logits, float32 (batch, 2), and actions, int64 (batch,).
     """
     logits = actor(observation)
@@ -185,13 +185,13 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
     probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
     down; past 1 ± clip_ratio in that direction the objective grows no more: gradient 0. The objective is
-    clipped, not the weights; nothing bounds ratio itself, and past it the other way, it is pulled back.
-    Arguments: as `Buffer.get` returns them. Returns the KL, how far the policy is from the one that sampled,
-    estimated after the step from its actions (k1, http://joschu.net/blog/kl-approx.html), perhaps negative.
+    clipped, not the weights; ratio itself is free, and pulled back where it strays the other way.
+    Arguments: as `Buffer.get` returns them. Returns the KL, how far the policy is from the one that sampled:
+    estimated after the step (k1 in http://joschu.net/blog/kl-approx.html), so it may be negative.
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 与原文不同：提取公因子，值不变；下一行取较小的一项 · Differs: factored out. The smaller term counts.
+        # 与原文不同：提取公因子，值不变；下一行取较小的一项 · Differs: factored. Next line: the smaller term.
         min_advantage = tf.where(advantage_buffer > 0, 1.0 + clip_ratio, 1.0 - clip_ratio) * advantage_buffer
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
@@ -221,7 +221,7 @@ gif = True  # 是否保存 GIF · record the GIFs
 output_dir = "outputs"  # 输出目录 · where a run leaves its files
 if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a run at once, in a graph too
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a run at once, even inside a graph
     parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
     for option, kind, value, meaning in (
         ("--steps-per-epoch", int, steps_per_epoch, "steps sampled in each epoch"),
@@ -236,7 +236,7 @@ if __name__ == "__main__":
         ("--target-kl", float, target_kl, "actor updates end above 1.5 times this KL"),
         ("--seed", int, seed, "same seed, same run"),
     ):
-        parser.add_argument(option, type=kind, default=str(value), help=meaning)  # text is checked, too
+        parser.add_argument(option, type=kind, default=str(value), help=meaning)  # argparse checks str
     parser.add_argument("--hidden-sizes", type=int, nargs="+", default=hidden_sizes, help="units by layer")
     parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
     parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
@@ -251,7 +251,7 @@ if __name__ == "__main__":
         parser.error("gamma, lam must be 0 to 1; clip_ratio, learning rates, target_kl positive and finite")
 
 # ==== 游戏初始化 · Game and networks ========================================================
-# 与原文不同：固定种子，结果可以重复；没有显示器也能画 · Differs: runs repeat; draws without a display
+# 与原文不同：固定种子，结果可以重复；没有显示器也能画 · Differs: runs repeat; no display needed
 keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
 # 杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位或走满 200 步，一局就结束。
@@ -259,7 +259,7 @@ pyglet.options["headless"] = sys.platform == "linux" and not (render or os.envir
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam；原文没有，改了也不起作用 · Differs: gamma and lam count; there, they do not.
+# 与原文不同：传入 gamma 和 lam；原文没有，改了也不起作用 · Differs: gamma, lam passed on; there, unused.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
@@ -278,7 +278,7 @@ def record_gif(path):
     """用当前策略玩一局，存成 GIF，打印步数，返回各帧画面。动作按概率采样，与训练时一样。
 
     Play one episode with the policy as it is, actions sampled as in training; save it as a GIF at path
-    and print its steps. Returns the pictures, uint8 (400, 600, 3), one a step. Raises OSError.
+    and print how many steps. Returns the pictures, uint8 (400, 600, 3), one a step. Raises OSError.
     """
     env.seed(seed)  # 与原文不同：两局从同一个状态开始 · Differs: both episodes start alike
     start = env.reset()
@@ -326,7 +326,7 @@ def train():
         if not np.isfinite(kl):  # 与原文不同：原文不检查 · Differs: not checked there
             raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; try lower learning rates")
         # 与原文不同：每步 +1，各局长度之和总是 steps_per_epoch，不必累加奖励和长度；截断的也算一局，同原文
-        # Differs: +1 a step, lengths add up to steps_per_epoch: no sums. A cut-off episode counts, as there.
+        # Differs: each step pays 1, so lengths sum to steps_per_epoch. A cut-off episode counts, as there.
         average_reward = steps_per_epoch / int(num_episodes)
         # 与原文不同：print 会打断进度条 · Differs: print would tear the progress bar.
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
@@ -342,7 +342,7 @@ def rollout(observation):
     """采样一轮。从 Python 调用一次 TensorFlow，开销远大于计算本身，所以把整个循环放进计算图。
 
     Sample one epoch. A call from Python into TensorFlow takes far longer than its work, so the whole loop is
-    a graph. observation: float32 (4,), from a reset. Returns the next epoch's, and how many trajectories.
+    a graph. observation: float32 (4,), from a reset. Returns the next epoch's first, and num_episodes.
     """
     num_episodes = 0
     for t in tf.range(steps_per_epoch):
@@ -392,7 +392,7 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
     """用一轮的数据更新两个网络。KL 太大就提前结束本轮的策略更新；KL 在更新之后才算，超限的那一次并不撤销。
 
     Update both networks with one epoch's data, as `Buffer.get` returns it. Too large a KL ends the actor's
-    updates; known only after a step, it does not undo that. Returns KL, actor updates and critic's loss.
+    updates; it is known only after a step, which stands. Returns KL, actor updates and critic's loss.
     """
     for iteration in tf.range(train_policy_iterations):  # 与原文不同：要返回次数 · Differs: counted
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
@@ -423,7 +423,7 @@ def save_networks():
     Earlier files stay whole until these are complete. Raises OSError.
     """
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")  # to move between versions
-    tf.get_logger().setLevel("ERROR")  # nor is there anything wrong with metrics that were never built
+    tf.get_logger().setLevel("ERROR")  # a warning about metrics that no training here uses
     for name, network in ("actor", actor), ("critic", critic):
         network.save(f"{output_dir}/{name}.part.h5")
         os.replace(f"{output_dir}/{name}.part.h5", f"{output_dir}/{name}.h5")
@@ -432,7 +432,7 @@ def save_networks():
 def side_by_side(before, after):
     """两局并排，画面缩小一半，注明步数 · Yield two episodes side by side, half size, steps counted.
 
-    before, after: lists of uint8 (400, 600, 3). The shorter holds its last. Yields uint8 (200, 600, 3).
+    before, after: lists of uint8 (400, 600, 3). The shorter ends frozen. Yields uint8 (200, 600, 3).
     """
     for t in range(max(len(before), len(after)) + 20):
         halves = []
@@ -455,7 +455,7 @@ if __name__ == "__main__":
             env.render(mode="rgb_array")
     except Exception as error:  # pyglet, gym and the graphics driver each raise their own
         cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
-        # gym's own words about OpenGL are out of date: the context is the cause
+        # gym's advice on OpenGL is out of date; __context__ holds the real cause
         sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {error.__context__ or error} ({cure})")
     try:
         os.makedirs(output_dir, exist_ok=True)

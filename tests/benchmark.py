@@ -176,7 +176,7 @@ def main():
     for name, theirs, own in zip(list(CHINESE)[3:], article_run, our_run, strict=True):
         article[name], ours[name] = theirs, own
     for chinese in False, True:
-        head = ("", "原文的写法", "这里", "比值") if chinese else ("", "the article's way", "ours", "ratio")
+        head = ("", "原文的写法", "这里", "比值") if chinese else ("", "the tutorial's way", "ours", "ratio")
         print(f"| {' | '.join(head)} |\n|---|---|---|---|")
         for name, theirs in article.items():
             cells = [f"{float(f'{value:.3g}'):g}" for value in (theirs, ours[name])]
