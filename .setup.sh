@@ -1,6 +1,7 @@
 #!/bin/sh
 # sh .setup.sh [FOLDER]: make .venv, with Python 3.10 or 3.11 and what FOLDER/requirements.txt lists.
 # PPO_PYTHON=3.11 asks for that one. Where nothing has changed since the last time, it does nothing.
+case $0 in */*) cd "${0%/*}" || exit ;; esac
 list=${1:-.}/requirements.txt
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 [ -t 1 ] || export PIP_QUIET=1
@@ -10,15 +11,20 @@ fail() {
     exit 1
 }
 network="pip could not install. Check the network (PIP_INDEX_URL names a mirror) and the disk (2 GB)"
+[ -f "$list" ] || fail "there is no $list"
 
 # Copies of the lists are written last: where they are, .venv is whole.
 works() { .venv/bin/python -c "import sys; sys.exit('${PPO_PYTHON:-3.1}' not in sys.version[:4])"; }
 whole() { works && [ -f .venv/requirements.txt ]; } >/dev/null 2>&1
 whole && cmp -s requirements.txt .venv/requirements.txt && cmp -s "$list" ".venv/$list" && exit
 
+echo "Setting up .venv. The first time takes minutes: 0.7 GB to fetch."
 exec 9>>.setup.sh # one set-up at a time: another waits until this one has ended, or was killed
-python3 -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' || fail "no python3. apt-get install python3-venv"
-if ! whole; then
+python3 -c 'import fcntl, sys; assert sys.version_info > (3, 8); fcntl.flock(9, fcntl.LOCK_EX)' ||
+    fail "no python3 of 3.8 or newer. apt-get install python3-venv"
+if whole; then # a list that cannot be had must not cost what works
+    .venv/bin/python -m pip install -q --dry-run -r "$list" || fail "$network"
+else
     rm -rf .venv
     python3 -m venv --clear .uv || fail "python3 has no venv. apt-get install python3-venv"
     .uv/bin/python -m pip install uv==0.13.8 || fail "$network"

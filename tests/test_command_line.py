@@ -136,14 +136,6 @@ print(os.environ["CUDA_VISIBLE_DEVICES"])"""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_console_that_knows_only_ascii_and_a_folder_with_a_chinese_name(tmp_path):
-    folder = tmp_path / "a folder" / "输出"
-    process = run(*TINY, "--output-dir", folder, env={"PYTHONIOENCODING": "ascii"})
-    assert process.returncode == 0
-    assert GIFS < {p.name for p in folder.iterdir()}
-    assert r"\u5b8c\u6210\u7b2c 1 " in process.stdout
-
-
 @pytest.mark.parametrize("ignored", [False, True])
 def test_ctrl_c_ends_the_run_at_once_and_loses_nothing(tmp_path, ignored):
     (tmp_path / "训练后的样子.gif").write_bytes(b"earlier")
@@ -183,12 +175,12 @@ def test_where_nothing_can_be_drawn_one_line_says_what_to_do(tmp_path):
 
 def test_no_gif_records_nothing_needs_no_display_and_trains_the_same(tmp_path):
     with_gif = run(*TINY, "--output-dir", tmp_path / "with")
-    again = run(*TINY, "--output-dir", tmp_path / "again")
     without = run(*TINY, "--output-dir", tmp_path / "without", "--no-gif", env={"DISPLAY": ":77"})
     lines = [line for line in with_gif.stdout.splitlines() if line.startswith("完成")]
     assert without.stdout.splitlines() == lines
     assert {p.name for p in (tmp_path / "without").iterdir()} == {"actor.h5", "critic.h5", "logs"}
-    # Two processes with one seed leave the same files.
-    assert with_gif.stdout.replace("with/", "again/") == again.stdout
+    # The same seed leaves the same files, also on a console that knows only ASCII.
+    again = run(*TINY, "--output-dir", tmp_path / "a 输出", env={"PYTHONIOENCODING": "ascii"})
+    assert again.returncode == 0 and r"\u5b8c\u6210\u7b2c 1 " in again.stdout
     for name in GIFS:
-        assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+        assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "a 输出" / name).read_bytes()

@@ -96,5 +96,5 @@ def test_the_examples_in_the_readme_work(default_run):
             encoding="utf-8",
         )
         assert process.returncode == 0, process.stderr
-        if "load_model" in example:  # plays greedily and prints the mean number of steps
+        if "print(" in example:  # the mean number of steps, always taking the likelier action
             assert float(process.stdout.split()[-1]) > 100
