@@ -57,6 +57,7 @@ def test_its_log_opens_in_tensorboard(default_run):
     (folder,) = (default_run.folder / "logs").iterdir()
     log = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
     values = {}
+    assert len(log.Tags()["tensors"]) == 6
     for tag in log.Tags()["tensors"]:
         events = log.Tensors(tag)
         if tag == "hyperparameters":

@@ -53,6 +53,16 @@ def test_the_gif_holds_every_frame_as_it_was_rendered_slowly_enough_to_see(recor
     assert loops == 0 or loops > 60000
 
 
+def test_the_window_is_closed_and_the_networks_are_saved_before_anything_else(ppo, tmp_path, monkeypatch):
+    ppo.record_gif(tmp_path / "an episode.gif")
+    assert ppo.env.unwrapped.viewer is None
+    calls = []
+    for name in "record_gif", "train", "save_networks", "save_gif":
+        monkeypatch.setattr(ppo, name, lambda *_, name=name: calls.append(name) or [])
+    ppo.main()
+    assert calls == ["record_gif", "train", "save_networks", "record_gif", "save_gif"]
+
+
 def test_the_cart_stands_where_the_observation_says(recorded):
     observations, _, path, _ = recorded
     for observation, picture in zip(observations[:-1], decode(path), strict=False):

@@ -82,8 +82,6 @@ CASES = [
     (-1.0, 0.9, True),
     (-1.0, 0.5, False),  # already far enough from a bad action
     (-1.0, 1.5, True),  # a bad action made likelier: pulled back in full
-    (-2.5, 0.5, False),
-    (3.0, 1.9, False),
 ]
 
 
