@@ -66,7 +66,6 @@ def test_the_results_are_the_studys(half, chinese, results):
         assert text in half
     assert study.chart(results) in ENGLISH
     first_screen = half.split("\n## ")[0]
-    # The medians and the seeds that reach the bar, each set in bold.
     for runs, way in (("untrained", "sampled"), ("", "sampled"), ("", "greedy")):
         median = study.spread([run[way] for run in results[runs]]).split(" / ")[1]
         assert f"**{median}**" in first_screen
