@@ -57,7 +57,7 @@ render = False  # 训练时是否显示画面 · a live window while training
 # ==== 模型定义 · Model definition ===========================================================
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
-    """每一项加上其后各项逐步打折后的和 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
+    """每一项与其后各项（逐步打折）之和 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
 
     x: array (n, ...); discount: number from 0 to 1. Returns a float64 array shaped like x.
     倒着算，y[t] = x[t] + discount * y[t+1] 是线性滤波器 · Read backwards, a linear filter, run in C.
@@ -70,7 +70,7 @@ class Buffer:
     """一轮的数据，以及用 gamma、lam 算出的优势和回报 · An epoch's steps, advantages and returns."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
-        # 除 Â 和 R 外都由 store 存入；原文说还存下一个观测和 done，其实不存 · store fills all but Â and R.
+        # 除 Â 和 R 外，都由 store 存入 · store fills all but Â and R.
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
         self.action_buffer = np.zeros(size, dtype=np.int32)  # a: 0 向左推 left, 1 向右推 right
         self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â: finish_trajectory
@@ -115,7 +115,7 @@ class Buffer:
         """返回更新要用的五个数组，下一轮从头存起。
 
         优势减去均值，再除以标准差：优势高于平均的动作，概率增大，其余的减小。每步奖励都是 +1，优势起初几乎
-        全是正的，不减均值，抽到哪个动作就鼓励哪个，不论好坏。
+        都为正，若不减均值，抽到哪个动作就鼓励哪个，不论好坏。
 
         Return observations (size, observation_dimensions) and, each (size,), actions, advantages, returns,
         log-probabilities: actions int32, else float32; start over. Advantages get mean 0, deviation 1: what
@@ -179,8 +179,8 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     """用 PPO-Clip 更新一次 actor，返回 KL。
 
     ratio 是动作现在的概率与采样时的概率之比。优势为正，目标函数推动它变大；优势为负，推动它变小；顺着这个方向
-    越过 1 ± clip_ratio 后，目标函数不再增加，梯度为 0。裁剪的是目标函数，不是原文说的权重；ratio 本身不受限
-    制，反方向越界时梯度照样把它拉回来。KL 表示新策略离采样时有多远，更新后用采样到的动作估计，可能为负。
+    越过 1 ± clip_ratio 后，目标函数不再增加，梯度为 0。裁剪的是目标函数，不是原文说的权重；ratio 本身不受限，
+    反方向越界时梯度照样把它拉回来。KL 表示新策略与采样时差多少，更新后用采样到的动作估计，可能为负。
 
     Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
     probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
@@ -259,8 +259,8 @@ pyglet.options["headless"] = sys.platform == "linux" and not (render or os.envir
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam；原文没有，改了也不起作用 · Differs: gamma, lam passed on; there, unused.
-buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
+# 与原文不同：传入 gamma 和 lam；原文没传，改了也没有用 · Differs: gamma, lam passed on; there, unused.
+buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)  # 不存下一个观测和 done，原文说错了
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
@@ -273,7 +273,7 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 
 
 # ==== 保存未训练时的运动情况 · Recording before training ====================================
-# 与原文不同：写成函数，后面的 main 调用 record_gif 两次 · Differs: functions; main, below, calls this twice
+# 与原文不同：写成函数，后面的 main 调用两次 record_gif · Differs: functions; main, below, calls this twice
 def record_gif(path):
     """用当前策略玩一局，存成 GIF，打印步数，返回各帧画面。动作按概率采样，与训练时一样。
 
@@ -300,7 +300,7 @@ def save_gif(path, frames):
     写完才替换旧文件 · An earlier file stays whole until this one is complete. Raises OSError.
     """
     part = f"{path}.part"
-    # 与原文不同：每秒 20 帧，不是默认的 10；只写变化之处 · Differs: 20 frames a second, not 10; changes only
+    # 与原文不同：每秒 20 帧，不是默认的 10；只存变化部分 · Differs: 20 frames a second, not 10; changes only
     with imageio.get_writer(part, "GIF", mode="I", fps=20, subrectangles=True) as writer:
         for frame in frames:
             writer.append_data(frame)
@@ -315,7 +315,7 @@ def train():
     Run all epochs: sample with the current policy, update both networks with that, print the average reward.
     Raises FloatingPointError where the KL is not finite, ValueError as `Buffer.get` does.
     """
-    if render:  # 与原文不同：窗口只能在主线程里画，不用计算图 · Differs: a window needs the main thread
+    if render:  # 与原文不同：窗口只能由主线程画，故不用计算图 · Differs: a window needs the main thread
         tf.config.run_functions_eagerly(True)
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断，先清零 · in case it broke off
     env.seed(seed)  # 与原文不同：固定种子 · Differs: seeded
@@ -348,12 +348,12 @@ def rollout(observation):
     for t in tf.range(steps_per_epoch):
         if render:
             env.render()
-        observation = tf.reshape(observation, (1, observation_dimensions))
+        observation = tf.reshape(observation, (1, observation_dimensions))  # 补回形状 · restores its shape
         logits, action = sample_action(observation)
-        value_t = critic(observation)
-        logprobability_t = logprobabilities(logits, action)
         # 与原文不同：env.step 与 store 合并为一次 Python 调用，所以 env.step 移到最后，数值不变
         # Differs: env.step and store share one call to Python, so step comes last; same numbers.
+        value_t = critic(observation)
+        logprobability_t = logprobabilities(logits, action)
         step = [observation, action, value_t, logprobability_t]
         observation, done = tf.numpy_function(step_and_store, step, [tf.float32, tf.bool])
         if done or t == steps_per_epoch - 1:
@@ -394,7 +394,7 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
     Update both networks with one epoch's data, as `Buffer.get` returns it. Too large a KL ends the actor's
     updates; it is known only after a step, which stands. Returns KL, actor updates and critic's loss.
     """
-    for iteration in tf.range(train_policy_iterations):  # 与原文不同：要返回次数 · Differs: counted
+    for iteration in tf.range(train_policy_iterations):  # 与原文不同：计数，在图里 · Differs: counted, in a graph
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
         if kl > 1.5 * target_kl:  # 数据已不能代表当前策略 · the data no longer represent this policy
             break
@@ -408,7 +408,7 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
 def main():
     """录制、训练、保存网络、再录制、对比 · Record, train, save the networks, record again, compare."""
     if gif:
-        before = record_gif(f"{output_dir}/未训练前的样子.gif")
+        before = record_gif(f"{output_dir}/未训练前的样子.gif")  # 与原文不同：目录可选 · Differs: any folder
     train()
     save_networks()
     if gif:
