@@ -394,7 +394,7 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
     Update both networks with one epoch's data, as `Buffer.get` returns it. Too large a KL ends the actor's
     updates; it is known only after a step, which stands. Returns KL, actor updates and critic's loss.
     """
-    for iteration in tf.range(train_policy_iterations):  # 与原文不同：计数，在图里 · Differs: counted, in a graph
+    for iteration in tf.range(train_policy_iterations):  # 与原文不同：计数，在图里 · Differs: a counted graph
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
         if kl > 1.5 * target_kl:  # 数据已不能代表当前策略 · the data no longer represent this policy
             break
