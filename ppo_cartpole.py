@@ -19,7 +19,7 @@ import imageio
 import pyglet
 from PIL import Image, ImageDraw
 
-# 网络很小，多线程和 GPU 没有好处；须在导入 TensorFlow 之前设置 · Set before TensorFlow: neither gains here.
+# 网络很小，多线程和 GPU 没有好处；须在导入 TensorFlow 之前设置 · Before TensorFlow. Threads, GPU: no gain.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -422,8 +422,8 @@ def save_networks():
 
     Earlier files stay whole until these are complete. Raises OSError.
     """
-    warnings.filterwarnings("ignore", "You are saving your model as an HDF5")  # to move between versions
-    tf.get_logger().setLevel("ERROR")  # a warning about metrics that no training here uses
+    warnings.filterwarnings("ignore", "You are saving your model as an HDF5")  # it opens on 3.10 and 3.11
+    tf.get_logger().setLevel("ERROR")  # warns of metrics, which are not used here
     for name, network in ("actor", actor), ("critic", critic):
         network.save(f"{output_dir}/{name}.part.h5")
         os.replace(f"{output_dir}/{name}.part.h5", f"{output_dir}/{name}.h5")
