@@ -9,7 +9,7 @@ import study
 from conftest import ROOT, SCRIPT, decode
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SETUP = (ROOT / ".setup.sh").read_text(encoding="utf-8")
+SETUP = (ROOT / ".setup.py").read_text(encoding="utf-8")
 ENGLISH, CHINESE = README.split("\n# 中文\n")
 HALVES = pytest.mark.parametrize("half, chinese", [(ENGLISH, False), (CHINESE, True)], ids=["en", "zh"])
 
@@ -27,8 +27,8 @@ def results():
 
 def test_the_first_two_blocks_are_the_commands_and_ci_calls_them():
     (_, train), (_, test) = blocks()[:2]
-    assert train == "sh .setup.sh && .venv/bin/python ppo_cartpole.py"
-    assert test == "sh .setup.sh tests && .venv/bin/python -m pytest"
+    assert train == "python3 .setup.py && .venv/bin/python ppo_cartpole.py"
+    assert test == "python3 .setup.py tests && .venv/bin/python -m pytest"
     for command in train, test:
         assert f"\n({command})\n" in (ROOT / ".ci" / "run").read_text()
 
