@@ -1,28 +1,32 @@
 """通过 CartPole 游戏说明 PPO · PPO-Clip teaches a small actor-critic to balance CartPole-v0.
 
-先录一局，训练 20 轮，再录一局，GIF 存入 outputs。各节标题、顺序和名称都照原文；改动处注明“与原文不同”，
-新增的节注明“原文没有”。原文“CartPole 介绍”的内容见“游戏初始化”。
-Records an episode, trains for 20 epochs and records another: GIFs in `outputs`. Headings, order and names
-are those of the article, a Chinese tutorial; "Differs" marks departures from it.
+每轮：用当前策略采样 5000 步；算出优势和回报；更新 actor 最多 80 次，KL 太大就提前停；更新 critic 80 次。
+共 20 轮，训练前后各录一局，GIF 存入 outputs。原文指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，各节的
+标题、顺序和名称都照原文；改动处注明“与原文不同”，新增的节注明“原文没有”。一局何时结束，见“游戏初始化”。
+
+Each epoch: sample 5000 steps with the current policy; work out advantages and returns; update the actor up
+to 80 times, fewer where the KL grows large; update the critic 80 times. That 20 times, with an episode
+recorded before and after: GIFs in `outputs`. "The article" is a Chinese tutorial, whose headings, order and
+names these are; "Differs" marks departures from it, and only its readers need those lines.
 """
 
 # ==== 库准备 · Libraries ====================================================================
 # 原文的版本列表见 requirements.txt · The article's list of versions is in requirements.txt.
 # 与原文不同：imageio 提前到这里导入，其余是新加的 · Differs: imageio comes early, the rest is new.
+import io
 import os
-import signal
 import sys
 import warnings
 from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction
 
+import h5py
 import imageio
 import pyglet
 from PIL import Image, ImageDraw
 
-# 网络很小，多线程和 GPU 没有好处；须在导入 TensorFlow 之前设置 · Before TensorFlow. Threads, GPU: no gain.
+# 网络很小，多线程不会更快 · Set before importing TensorFlow: nets this small gain nothing from threads.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示启动信息 · no start-up messages
 
 # ==== 超参数设置 · Imports and hyperparameters ==============================================
@@ -36,31 +40,38 @@ from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
 
-# 除 epochs 和 render 外，只在创建网络时或第一次训练时读取，之后再改不起作用。
-# Except epochs and render, these are read once: when the networks are built, or first trained.
+# 直接在这里修改即可。用 import 导入时，除 epochs、render 外，导入或第一次训练之后再改不起作用。
+# Edit them here. In an imported module only epochs and render can still change: the others were read once.
 steps_per_epoch = 5000  # 每轮 (epoch) 采样的步数 · steps sampled in each epoch
 epochs = 20  # 训练的轮数 · how many epochs
-# 0.90 大约只顾及今后 10 步。原文没有把它和 lam 传给 Buffer，实际用的是默认值 0.99（约 100 步）和 0.95。
+# 0.90 大约只看今后 10 步。原文没有把它和 lam 传给 Buffer，实际用的是默认值 0.99（约 100 步）和 0.95。
 # 0.90 looks about ten steps ahead. The article does not pass on gamma and lam: it ran with 0.99, 0.95.
 gamma = 0.90  # 折扣因子 · discount factor
-clip_ratio = 0.2  # 概率比偏离 1 超过它，目标函数就不再增加 · no gain for probability ratios beyond 1 ± this
-policy_learning_rate = 3e-4  # 策略网络的学习率 · the actor's learning rate
-value_function_learning_rate = 3e-4  # 价值函数网络的学习率 · the critic's learning rate
+# 概率比朝优势所指的方向偏离 1 超过它，目标函数就不再增加。
+# No reward for pushing a probability ratio outside 1 ± this, the way its advantage asks.
+clip_ratio = 0.2
+policy_learning_rate = 3e-4  # 策略网络 (actor) 的学习率 · the actor's learning rate
+value_function_learning_rate = 3e-4  # 价值函数网络 (critic) 的学习率 · the critic's learning rate
 train_policy_iterations = 80  # 每轮最多更新策略的次数 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新价值函数的次数 · critic updates in each epoch
 lam = 0.97  # 广义优势估计 (GAE) 的 λ · the λ of GAE, generalized advantage estimation
-target_kl = 0.01  # KL 超过它的 1.5 倍，就提前结束本轮的策略更新 · actor updates end above 1.5 times this
+# 是界限，不是要达到的目标：KL 一超过它的 1.5 倍，本轮就不再更新策略。
+# A threshold, not a target: the epoch's actor updates stop once the KL exceeds 1.5 times this.
+target_kl = 0.01
 hidden_sizes = (64, 64)  # 每个隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时是否显示画面 · a live window while training
 
 
 # ==== 模型定义 · Model definition ===========================================================
+# actor、critic、num_actions 和两个优化器在后面的“游戏初始化”里创建。
+# actor, critic, num_actions and the two optimizers are made later, in 游戏初始化 (Game and networks).
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
-    """每一项与其后各项（逐步打折）之和 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
+    """每一项加上其后各项的折扣和 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
 
     x: array (n, ...); discount: number from 0 to 1. Returns a float64 array shaped like x.
-    倒着算，y[t] = x[t] + discount * y[t+1] 是线性滤波器 · Read backwards, a linear filter, run in C.
+    例如 x = [1, 1, 1]、discount = 0.9 时得 [2.71, 1.9, 1] · For x = [1, 1, 1], 0.9: [2.71, 1.9, 1].
+    从后往前算，y[t] = x[t] + discount * y[t+1]，正是一个线性滤波器 · From the end, it is a linear filter.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -70,12 +81,13 @@ class Buffer:
     """一轮的数据，以及用 gamma、lam 算出的优势和回报 · An epoch's steps, advantages and returns."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
-        # 除 Â 和 R 外，都由 store 存入 · store fills all but Â and R.
+        # 优势 Â、回报 R 由 finish_trajectory 算出，其余由 store 存入；不存原文说的“下一个观测和 done 信号”。
+        # CartPole 的观测就是状态 s · finish_trajectory fills Â and R, store the rest. Observations are states.
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
         self.action_buffer = np.zeros(size, dtype=np.int32)  # a: 0 向左推 left, 1 向右推 right
-        self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â: finish_trajectory
+        self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â
         self.reward_buffer = np.zeros(size, dtype=np.float32)  # r
-        self.return_buffer = np.zeros(size, dtype=np.float32)  # R: finish_trajectory
+        self.return_buffer = np.zeros(size, dtype=np.float32)  # R
         self.value_buffer = np.zeros(size, dtype=np.float32)  # V(s)
         self.logprobability_buffer = np.zeros(size, dtype=np.float32)  # log π(a|s)
         self.gamma, self.lam = gamma, lam
@@ -104,6 +116,8 @@ class Buffer:
         0 where the episode is over; where the epoch's end cut it off, V of the next state, float32 (1,).
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
+        # last_value 代表截断之后的全部奖励；末行的 [:-1] 把它自己那一项去掉。
+        # last_value stands for all rewards after the cut; [:-1] drops it from the returns.
         rewards = np.append(self.reward_buffer[path_slice], last_value)
         values = np.append(self.value_buffer[path_slice], last_value)
         deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]  # TD 误差 · TD errors
@@ -179,40 +193,44 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     """用 PPO-Clip 更新一次 actor，返回 KL。
 
     ratio 是动作现在的概率与采样时的概率之比。优势为正，目标函数推动它变大；优势为负，推动它变小；顺着这个方向
-    越过 1 ± clip_ratio 后，目标函数不再增加，梯度为 0。裁剪的是目标函数，不是原文说的权重；ratio 本身不受限，
-    反方向越界时梯度照样把它拉回来。KL 表示新策略与采样时差多少，更新后用采样到的动作估计，可能为负。
+    越过 1 ± clip_ratio 后，目标函数不再增加，梯度为 0。裁剪的是目标函数里的概率比，不是原文说的权重；ratio
+    本身仍可越界，朝反方向越界时，梯度照样把它拉回来。
+    KL 是新策略与采样时的策略相差多少，更新之后用采样到的动作估计，可能为负。
 
     Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
     probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
-    down; past 1 ± clip_ratio in that direction the objective grows no more: gradient 0. The objective is
-    clipped, not the weights; ratio itself is free, and pulled back where it strays the other way.
-    Arguments: as `Buffer.get` returns them. Returns the KL, how far the policy is from the one that sampled:
-    estimated after the step (k1 in http://joschu.net/blog/kl-approx.html), so it may be negative.
+    down; past 1 ± clip_ratio in that direction the objective grows no more: gradient 0. What is clipped is
+    the ratio in the objective, not the weights; ratio itself is free, and pulled back where it strays the
+    other way. Arguments: as `Buffer.get` returns them. Returns the KL, how far the policy is from the one
+    that sampled: estimated after the step (k1 in http://joschu.net/blog/kl-approx.html), so it may be < 0.
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 与原文不同：提取公因子，值不变；下一行取较小的一项 · Differs: factored. Next line: the smaller term.
-        min_advantage = tf.where(advantage_buffer > 0, 1.0 + clip_ratio, 1.0 - clip_ratio) * advantage_buffer
+        # 最大化 mean(min(ratio * A, bound))，A > 0 时 bound = (1 + ε) A，否则 (1 - ε) A；Adam 求最小，取负。
+        # Maximise mean(min(ratio * A, bound)), bound = (1 + ε) A where A > 0, else (1 - ε) A; Adam minimises.
+        min_advantage = tf.where(
+            advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
+        )
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
     kl = tf.reduce_mean(logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer))
-    return kl  # 与原文不同：省去对标量的 reduce_sum · Differs: no reduce_sum of what is a scalar already
+    kl = tf.reduce_sum(kl)  # kl 已是标量，这一行不改变它 · kl is a scalar already: this changes nothing
+    return kl
 
 
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """更新一次 critic，使 V(s) 接近各状态自己的回报（不是原文说的平均回报）；返回更新前的均方误差。
+    """更新一次价值函数 (critic)，使 V(s) 接近各状态自己的回报，不是原文说的平均回报。
 
     Take one Adam step on the critic's mean squared error (Schulman et al. 2017, equation 9): V(s) nears each
-    state's own return. Arguments: as `Buffer.get` returns them. Returns the error before the step.
+    state's own return. Arguments: as `Buffer.get` returns them.
     """
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
     value_grads = tape.gradient(value_loss, critic.trainable_variables)
     value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
-    return value_loss  # 与原文不同：返回它，以便记录 · Differs: returned for the log
 
 
 # ==== 命令行（原文没有）· Command line (not in the article) =================================
@@ -220,24 +238,26 @@ seed = 0  # 随机种子，相同则结果相同 · random seed: same seed, same
 gif = True  # 是否保存 GIF · record the GIFs
 output_dir = "outputs"  # 输出目录 · where a run leaves its files
 if __name__ == "__main__":
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a run at once, even inside a graph
+    # 选项覆盖上面的同名设置 · Options overwrite the settings of the same name above.
     parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
-    for option, kind, value, meaning in (
-        ("--steps-per-epoch", int, steps_per_epoch, "steps sampled in each epoch"),
-        ("--epochs", int, epochs, "how many epochs"),
-        ("--gamma", float, gamma, "discount factor"),
-        ("--clip-ratio", float, clip_ratio, "beyond 1 plus or minus this, a probability ratio gains no more"),
-        ("--policy-learning-rate", float, policy_learning_rate, "the actor's learning rate"),
-        ("--value-function-learning-rate", float, value_function_learning_rate, "the critic's learning rate"),
-        ("--train-policy-iterations", int, train_policy_iterations, "actor updates in each epoch, at most"),
-        ("--train-value-iterations", int, train_value_iterations, "critic updates in each epoch"),
-        ("--lam", float, lam, "GAE's lambda"),
-        ("--target-kl", float, target_kl, "actor updates end above 1.5 times this KL"),
-        ("--seed", int, seed, "same seed, same run"),
+    for name, kind, meaning in (
+        ("steps_per_epoch", int, "steps sampled in each epoch"),
+        ("epochs", int, "how many epochs"),
+        ("gamma", float, "discount factor"),
+        ("clip_ratio", float, "no reward for pushing a probability ratio outside 1 plus or minus this"),
+        ("policy_learning_rate", float, "the actor's learning rate"),
+        ("value_function_learning_rate", float, "the critic's learning rate"),
+        ("train_policy_iterations", int, "actor updates in each epoch, at most"),
+        ("train_value_iterations", int, "critic updates in each epoch"),
+        ("lam", float, "GAE's lambda"),
+        ("target_kl", float, "actor updates stop above 1.5 times this KL"),
+        ("seed", int, "same seed, same run"),
     ):
-        parser.add_argument(option, type=kind, default=str(value), help=meaning)  # argparse checks str
-    parser.add_argument("--hidden-sizes", type=int, nargs="+", default=hidden_sizes, help="units by layer")
+        # 默认值写成字符串，argparse 才会检查它 · As text, because argparse checks only that in a default.
+        value = str(globals()[name])
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help=meaning)
+    sizes = np.ravel(hidden_sizes).tolist()  # (64) 也算一层 · (64) is one layer, too
+    parser.add_argument("--hidden-sizes", type=int, nargs="+", default=sizes, help="units by layer")
     parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
     parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
     parser.add_argument("--output-dir", type=os.path.expanduser, default=output_dir, help="output folder")
@@ -247,20 +267,21 @@ if __name__ == "__main__":
     if min(counts) < 1 or not 0 <= seed < 2**32:
         parser.error("steps, epochs, iterations and hidden sizes must be at least 1, seed 0 to 4294967295")
     sizes = clip_ratio, policy_learning_rate, value_function_learning_rate, target_kl
-    if not (0 <= gamma <= 1 and 0 <= lam <= 1 and all(0 < size < np.inf for size in sizes)):
+    if not (0 <= gamma <= 1 and 0 <= lam <= 1 and all(0 < size < 1e38 for size in sizes)):
         parser.error("gamma, lam must be 0 to 1; clip_ratio, learning rates, target_kl positive and finite")
 
 # ==== 游戏初始化 · Game and networks ========================================================
-# 与原文不同：固定种子，结果可以重复；没有显示器也能画 · Differs: runs repeat; no display needed
-keras.utils.set_random_seed(seed)
+keras.utils.set_random_seed(seed)  # 与原文不同：固定种子，结果可以重复 · Differs: seeded, so runs repeat
+# 与原文不同：没有显示器也能画 · Differs: draws without a display, too.
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
 # 杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位或走满 200 步，一局就结束。
 # An episode ends with the pole beyond 12 degrees (the article says 15), the cart beyond 2.4, or step 200.
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam；原文没传，改了也没有用 · Differs: gamma, lam passed on; there, unused.
-buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)  # 不存下一个观测和 done，原文说错了
+# 与原文不同：传入 gamma 和 lam；原文没传，所以在原文里改这两个值不起作用。
+# Differs: gamma and lam are passed on; in the article they are not, so editing them there does nothing.
+buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
@@ -283,61 +304,82 @@ def record_gif(path):
     env.seed(seed)  # 与原文不同：两局从同一个状态开始 · Differs: both episodes start alike
     start = env.reset()
     frames, done = [], False
-    while not done:  # 与原文不同：不限于 steps_per_epoch 步 · Differs: not limited to steps_per_epoch
+    while not done:  # 与原文不同：原文最多录 steps_per_epoch 步，可能录不完 · Differs: the whole episode
         frames.append(env.render(mode="rgb_array"))
         start = start.reshape(1, -1)
         logits, action = sample_action(start)
         start, reward, done, _ = env.step(action[0].numpy())
     env.close()  # 与原文不同：否则训练时窗口无响应 · Differs: or a window would hang in training
     save_gif(path, frames + 20 * frames[-1:])  # 与原文不同：末帧停一秒 · Differs: last one held for 1 s
-    print(f"{path}: 这一局走了 {len(frames)} 步 · this episode took {len(frames)} steps")
+    print(f"{path}: 这一局坚持了 {len(frames)} 步 · this episode took {len(frames)} steps")
     return frames
 
 
 def save_gif(path, frames):
     """把各帧写成循环播放的 GIF · Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
 
-    写完才替换旧文件 · An earlier file stays whole until this one is complete. Raises OSError.
+    Raises OSError. 写不完就不替换旧文件 · An earlier file stays until this one is complete.
     """
-    part = f"{path}.part"
-    # 与原文不同：每秒 20 帧，不是默认的 10；只存变化部分 · Differs: 20 frames a second, not 10; changes only
-    with imageio.get_writer(part, "GIF", mode="I", fps=20, subrectangles=True) as writer:
+    # 与原文不同：先写入内存；每秒 20 帧，不是 10；只存变化 · Differs: in memory; 20 a second; changes only.
+    data = io.BytesIO()
+    with imageio.get_writer(data, "GIF", mode="I", fps=20, subrectangles=True) as writer:
         for frame in frames:
             writer.append_data(frame)
-    os.replace(part, path)
+    save_files({path: data})
+
+
+def save_files(files):
+    """写文件，全部写完才替换旧的 · Write {path: BytesIO}; all are whole before any replaces. Raises OSError."""
+    parts = {path: f"{path}.{os.getpid()}.part" for path in files}  # 各次运行互不干扰 · a run's own
+    try:
+        for path, part in parts.items():
+            with open(part, "wb") as file:
+                file.write(files[path].getvalue())
+    except BaseException:  # 磁盘已满、Ctrl-C · the disk is full, Ctrl-C
+        for part in filter(os.path.exists, parts.values()):
+            os.remove(part)
+        raise
+    for path, part in parts.items():
+        os.replace(part, path)
 
 
 # ==== 模型训练 · Training ===================================================================
-# 与原文不同：一整段拆成函数，外层在前；main 调用 train · Differs: functions, outer first; main calls train
+# 与原文不同：拆成函数，外层在前 · Differs: functions, outer first. 原文 the article → 这里 here:
+# for epoch → train; for t → rollout; env.step, buffer.store → step_and_store; if terminal → finish_and_reset;
+# 两个 for _ (both) → update; print → train 末尾 (its end). main 调用 train · main, below, calls train.
 def train():
     """训练 epochs 轮：每轮用当前策略采样 steps_per_epoch 步，再更新两个网络，打印平均奖励（每局平均步数）。
 
     Run all epochs: sample with the current policy, update both networks with that, print the average reward.
-    Raises FloatingPointError where the KL is not finite, ValueError as `Buffer.get` does.
+    Raises FloatingPointError where the KL or the critic's error is not finite, ValueError as `Buffer.get`.
     """
-    if render:  # 与原文不同：窗口只能由主线程画，故不用计算图 · Differs: a window needs the main thread
-        tf.config.run_functions_eagerly(True)
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断，先清零 · in case it broke off
     env.seed(seed)  # 与原文不同：固定种子 · Differs: seeded
     observation = env.reset()
     for epoch in tqdm(range(epochs)):
-        observation, num_episodes = rollout(observation)
+        # 与原文不同：窗口只能由主线程画，故改为逐步执行 (eager)，不用计算图。
+        # Differs: only the main thread can draw a window: rollout then runs step by step, not as a graph.
+        sample = rollout.python_function if render else rollout
+        observation, num_episodes = sample(observation)
         kl, policy_iterations, value_loss = update(*buffer.get())
-        if not np.isfinite(kl):  # 与原文不同：原文不检查 · Differs: not checked there
-            raise FloatingPointError(f"KL is {kl:g} in epoch {epoch + 1}; try lower learning rates")
-        # 与原文不同：每步 +1，各局长度之和总是 steps_per_epoch，不必累加奖励和长度；截断的也算一局，同原文
-        # Differs: each step pays 1, so lengths sum to steps_per_epoch. A cut-off episode counts, as there.
+        if not np.isfinite([kl, value_loss]).all():  # 与原文不同：NaN 或无穷大时停止 · Differs: checked
+            numbers = f"KL {kl:g}, value loss {value_loss:g} in epoch {epoch + 1}"
+            raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
+        # 与原文不同：每步奖励都是 1，步数 ÷ 局数就是平均奖励，不必累加。截断的也算一局，同原文，所以略偏低。
+        # Differs: no sums. Reward is 1 a step, so steps / episodes is the mean episode's reward; the cut-off
+        # one counts as one, as in the article, so it reads slightly low.
         average_reward = steps_per_epoch / int(num_episodes)
-        # 与原文不同：print 会打断进度条 · Differs: print would tear the progress bar.
-        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
         tf.summary.scalar("average reward", average_reward, epoch + 1)  # 与原文不同：写日志 · Differs: logs
         tf.summary.scalar("KL", kl, epoch + 1)
         tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
         tf.summary.scalar("value loss", value_loss, epoch + 1)
         tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)  # 估计 · estimate
+        # 与原文不同：print 会打断进度条 · Differs: print would tear the progress bar.
+        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
 
 
-@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])  # 形状不定 · Python returns no shape
+# numpy_function 的返回值没有形状信息，故 None · What numpy_function returns has no shape, hence None.
+@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
 def rollout(observation):
     """采样一轮。从 Python 调用一次 TensorFlow，开销远大于计算本身，所以把整个循环放进计算图。
 
@@ -348,10 +390,10 @@ def rollout(observation):
     for t in tf.range(steps_per_epoch):
         if render:
             env.render()
-        observation = tf.reshape(observation, (1, observation_dimensions))  # 补回形状 · restores its shape
+        observation = tf.reshape(observation, (1, observation_dimensions))  # 恢复形状 · restores (1, 4)
         logits, action = sample_action(observation)
-        # 与原文不同：env.step 与 store 合并为一次 Python 调用，所以 env.step 移到最后，数值不变
-        # Differs: env.step and store share one call to Python, so step comes last; same numbers.
+        # 与原文不同：env.step 与 store 合并为一次 Python 调用，env.step 移到最后，数值不变；省去 terminal。
+        # Differs: env.step and store share one call to Python, so step comes last; same numbers. No terminal.
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
         step = [observation, action, value_t, logprobability_t]
@@ -363,9 +405,10 @@ def rollout(observation):
 
 
 def step_and_store(observation, action, value_t, logprobability_t):
-    """走一步，并存入 Buffer · Take one step and store it. Arguments: NumPy arrays, a batch of one.
+    """走一步，并存入 Buffer；参数已是 NumPy 数组，所以不用 .numpy()。
 
-    Returns the next observation, float32 (4,), and whether the episode is over.
+    Take one step and store it. Arguments: NumPy arrays, a batch of one, hence no .numpy(). Returns the next
+    observation, float32 (4,), and whether the episode is over.
     """
     observation_new, reward, done, _ = env.step(action[0])
     buffer.store(observation, action, reward, value_t, logprobability_t)
@@ -373,9 +416,9 @@ def step_and_store(observation, action, value_t, logprobability_t):
 
 
 def finish_and_reset(observation, done):
-    """结束一条轨迹，返回下一局的第一个观测值。
+    """结束一条轨迹，返回下一局的第一个观测。
 
-    与原文一样，走满 200 步也按倒下处理 (last_value = 0)。critic 看不到步数，同样的状态回报却不同：V 偏低，
+    与原文一样，走满 200 步也按倒下处理 (last_value = 0)。critic 看不到步数，同样的状态，回报却不同：V 偏低，
     优势的噪声更大。有的实现在步数上限处用下一个状态的 V 自举 (bootstrap)。
 
     Finish the trajectory that led to observation, float32 (4,); return the next one's first. As in the
@@ -392,41 +435,46 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
     """用一轮的数据更新两个网络。KL 太大就提前结束本轮的策略更新；KL 在更新之后才算，超限的那一次并不撤销。
 
     Update both networks with one epoch's data, as `Buffer.get` returns it. Too large a KL ends the actor's
-    updates; it is known only after a step, which stands. Returns KL, actor updates and critic's loss.
+    updates; it is known only after a step, which stands. Returns the KL, how many actor updates were made,
+    and the critic's mean squared error.
     """
-    for iteration in tf.range(train_policy_iterations):  # 与原文不同：计数，在图里 · Differs: a counted graph
+    # 与原文不同：用 tf.range 放进计算图；iteration 用来计次数 · Differs: tf.range: in the graph, counted.
+    for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
         if kl > 1.5 * target_kl:  # 数据已不能代表当前策略 · the data no longer represent this policy
             break
     for _ in tf.range(train_value_iterations):
-        value_loss = train_value_function(observation_buffer, return_buffer)
+        train_value_function(observation_buffer, return_buffer)
+    value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)  # 记录用 · for the log
     return kl, iteration + 1, value_loss
 
 
 # ==== 保存训练后的运动情况 · Recording after training =======================================
-# 与原文不同：main 依次运行各节，再次调用 record_gif · Differs: main runs all; record_gif is called again.
+# 与原文不同：main 依次运行各节，再次调用 record_gif；输出目录可改 · Differs: main runs all; any folder.
 def main():
     """录制、训练、保存网络、再录制、对比 · Record, train, save the networks, record again, compare."""
     if gif:
-        before = record_gif(f"{output_dir}/未训练前的样子.gif")  # 与原文不同：目录可选 · Differs: any folder
+        before = record_gif(f"{output_dir}/未训练前的样子.gif")
     train()
     save_networks()
     if gif:
         after = record_gif(f"{output_dir}/训练后的样子.gif")
-        save_gif(f"{output_dir}/训练前后对比.gif", side_by_side(before, after))
+        comparison = f"{output_dir}/训练前后对比.gif"
+        save_gif(comparison, side_by_side(before, after))
+        print(f"请打开 {comparison} 对比 · open it to compare before and after")
 
 
 # ==== 保存网络、对比与运行（原文没有）· Networks, comparison, start (not in the article) ====
 def save_networks():
-    """保存 actor.h5 和 critic.h5 · Save both networks, for `keras.models.load_model(path, compile=False)`.
-
-    Earlier files stay whole until these are complete. Raises OSError.
-    """
-    warnings.filterwarnings("ignore", "You are saving your model as an HDF5")  # it opens on 3.10 and 3.11
-    tf.get_logger().setLevel("ERROR")  # warns of metrics, which are not used here
-    for name, network in ("actor", actor), ("critic", critic):
-        network.save(f"{output_dir}/{name}.part.h5")
-        os.replace(f"{output_dir}/{name}.part.h5", f"{output_dir}/{name}.h5")
+    """保存网络 · Save both, for `keras.models.load_model(path, compile=False)`. Raises OSError."""
+    # HDF5 格式 3.10、3.11 都能读；两条警告与此无关 · Both Pythons read HDF5; the warnings do not matter.
+    warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
+    tf.get_logger().setLevel("ERROR")
+    files = {f"{output_dir}/actor.h5": io.BytesIO(), f"{output_dir}/critic.h5": io.BytesIO()}
+    for network, data in zip((actor, critic), files.values()):
+        with h5py.File(data, "w") as file:  # 磁盘已满会使 HDF5 崩溃，故先写入内存 · a full disk crashes HDF5
+            network.save(file)
+    save_files(files)
 
 
 def side_by_side(before, after):
@@ -447,24 +495,23 @@ def side_by_side(before, after):
 
 
 if __name__ == "__main__":
-    if hasattr(sys.stdout, "reconfigure"):  # a console that is not UTF-8 must not end the run
-        sys.stdout.reconfigure(errors="backslashreplace")
+    if hasattr(sys.stdout, "reconfigure"):  # 终端不认识的字照样输出，每行立即输出 · on any console, at once
+        sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         if gif or render:
             env.reset()
             env.render(mode="rgb_array")
-    except Exception as error:  # pyglet, gym and the graphics driver each raise their own
+    except Exception as error:  # pyglet、gym、显卡驱动各有各的异常 · pyglet, gym and drivers raise their own
+        # gym 的建议已过时，真正的原因在 __context__ 里 · gym's advice is out of date; __context__ says why.
         cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
-        # gym's advice on OpenGL is out of date; __context__ holds the real cause
         sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {error.__context__ or error} ({cure})")
     try:
         os.makedirs(output_dir, exist_ok=True)
-    except (OSError, TypeError, ValueError) as error:
-        parser.error(f"output_dir: {error}")
-    try:
-        log = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}"
-        with tf.summary.create_file_writer(log).as_default():
+        log = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}".encode()
+        with tf.summary.create_file_writer(log, max_queue=0).as_default():  # 立即写入 · written at once
             tf.summary.text("hyperparameters", str(settings), 0)
             main()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (OSError, UnicodeError, FloatingPointError, tf.errors.OpError) as error:
-        sys.exit(f"ppo_cartpole.py: error: {error}")
+        sys.exit(f"ppo_cartpole.py: error: {' '.join(str(error).split())}")  # 一行 · one line
