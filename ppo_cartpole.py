@@ -82,7 +82,7 @@ class Buffer:
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
         # 优势 Â、回报 R 由 finish_trajectory 算出，其余由 store 存入；不存原文说的“下一个观测和 done 信号”。
-        # CartPole 的观测就是状态 s · finish_trajectory fills Â and R, store the rest. Observations are states.
+        # CartPole 的观测就是状态 · finish_trajectory fills Â and R, store the rest. Observations are states.
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
         self.action_buffer = np.zeros(size, dtype=np.int32)  # a: 0 向左推 left, 1 向右推 right
         self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â
@@ -329,7 +329,7 @@ def save_gif(path, frames):
 
 
 def save_files(files):
-    """写文件，全部写完才替换旧的 · Write {path: BytesIO}; all are whole before any replaces. Raises OSError."""
+    """写文件，全部写完才替换旧的 · Write {path: BytesIO}; all whole before any replaces. Raises OSError."""
     parts = {path: f"{path}.{os.getpid()}.part" for path in files}  # 各次运行互不干扰 · a run's own
     try:
         for path, part in parts.items():

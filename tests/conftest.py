@@ -6,19 +6,38 @@ import io
 import os
 import re
 import runpy
-import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+for name in "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE":  # a reader's machine does not set them
+    os.environ.pop(name, None)
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # no start-up noise
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # oneDNN rounds in a graph otherwise than outside of one
 import tensorflow as tf
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "ppo_cartpole.py"
+GIFS = {"未训练前的样子.gif", "训练后的样子.gif", "训练前后对比.gif"}
+# The twelve values that the article sets.
+ARTICLE = {
+    "steps_per_epoch": 5000,
+    "epochs": 20,
+    "gamma": 0.90,
+    "clip_ratio": 0.2,
+    "policy_learning_rate": 3e-4,
+    "value_function_learning_rate": 3e-4,
+    "train_policy_iterations": 80,
+    "train_value_iterations": 80,
+    "lam": 0.97,
+    "target_kl": 0.01,
+    "hidden_sizes": (64, 64),
+    "render": False,
+}
 
 
 def edit(path, **values):
@@ -43,32 +62,30 @@ def load(path=SCRIPT):
 @pytest.fixture
 def ppo():
     """The script as a fresh module."""
-    yield load()
-    tf.config.run_functions_eagerly(False)
+    return load()
 
 
 @pytest.fixture
 def build(tmp_path):
     """The script as a fresh module, built with edited hyperparameters: build(seed=1, ...)."""
-    yield lambda **values: load(edit(tmp_path / "ppo_cartpole.py", **values))
-    tf.config.run_functions_eagerly(False)
+
+    def built(**values):
+        folder = tempfile.mkdtemp(dir=tmp_path)  # a new one, or Python may find it compiled already
+        return load(edit(Path(folder, "ppo_cartpole.py"), **values))
+
+    return built
 
 
 def environment(**changes):
     """This process's environment, without what the script itself puts there when imported."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TF_", "CUDA_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     return {**kept, **changes}
 
 
 def run(*arguments, **options):
     """Run the script in a process of its own; return the finished process, output as text."""
-    return subprocess.run(
-        [sys.executable, SCRIPT, *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        env=environment(**options.pop("env", {})),
-        **options,
-    )
+    command, environ = [sys.executable, SCRIPT, *arguments], environment(**options.pop("env", {}))
+    return subprocess.run(command, capture_output=True, text=True, env=environ, **options)
 
 
 def run_here(*arguments, script=SCRIPT):
@@ -76,7 +93,6 @@ def run_here(*arguments, script=SCRIPT):
 
     Returns its names, its output, its errors and what it exited with (None at the end).
     """
-    handler = signal.getsignal(signal.SIGINT)
     output, errors = io.StringIO(), io.StringIO()
     old_arguments, sys.argv = sys.argv, [str(script), *map(str, arguments)]
     names, code = {}, None
@@ -87,8 +103,6 @@ def run_here(*arguments, script=SCRIPT):
         code = exit_.code
     finally:
         sys.argv = old_arguments
-        signal.signal(signal.SIGINT, handler)
-        tf.config.run_functions_eagerly(False)
     return SimpleNamespace(names=names, output=output.getvalue(), errors=errors.getvalue(), code=code)
 
 
@@ -100,6 +114,18 @@ def averages(lines):
     matches = [LINE.fullmatch(line) for line in lines if line.startswith("完成")]
     assert all(matches) and [int(m[1]) for m in matches] == list(range(1, len(matches) + 1))
     return [float(match[2]) for match in matches]
+
+
+def logged(folder):
+    """What the only log in a folder holds: {tag: [(step, value), ...]}."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (log,) = (Path(folder) / "logs").iterdir()
+    events = EventAccumulator(str(log), size_guidance={"tensors": 0}).Reload()
+    return {
+        tag: [(event.step, tf.make_ndarray(event.tensor_proto).item()) for event in events.Tensors(tag)]
+        for tag in events.Tags()["tensors"]
+    }
 
 
 def decode(path):

@@ -1,7 +1,7 @@
 """How well does it learn? Many seeds, beside the article's printout; and what changes do.
 
 `python tests/study.py` trains seeds 1 to 10 with each of SETTINGS, as a user would, keeps the results
-in results.json beside it, and prints README's tables, in English and in Chinese, and its chart.
+in results.json beside it, draws README's pictures and prints its tables, in English and in Chinese.
 """
 
 import argparse
@@ -10,16 +10,22 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import gym
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import reference
 from tqdm import tqdm
 
+matplotlib.use("svg")
+
 SCRIPT = Path(__file__).parent.parent / "ppo_cartpole.py"
 RESULTS = Path(__file__).parent / "results.json"
+PICTURES = SCRIPT.parent / "outputs" / "example"
 SETTINGS = [
     "",
     "--gamma 0.99 --lam 0.95",  # what the article's printout came from
@@ -31,6 +37,15 @@ SETTINGS = [
 ]
 ARTICLES = SETTINGS[1]
 SOLVED = 195  # CartPole-v0's own bar, over 100 episodes
+# What is measured of each seed, and what the curves are called, in English and in Chinese.
+MEASURES = (
+    ("average in epoch 5", "steps, actions drawn", "steps, likelier action"),
+    ("第 5 轮平均奖励", "按概率采样的步数", "选概率最大动作的步数"),
+)
+CURVES = (
+    ("one seed", "median of ten seeds", "the tutorial's printout"),
+    ("一个种子", "十个种子的中位数", "原文打印的数值"),
+)
 # The article's printout, in trajectories an epoch: it printed 5000 divided by them.
 ARTICLE = {1: 162, 2: 124, 9: 27, 11: 29, 14: 29, 18: 27, 20: 25}
 
@@ -52,13 +67,13 @@ def play(layers, greedy, seed, episodes=100):
 
 
 def measure(job):
-    """Train one seed with one setting, or not at all; return what came of it."""
+    """Train one seed with one setting, or not at all, where it is "untrained"; return what came of it."""
     seed, setting = job
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(SCRIPT.parent))
     import ppo_cartpole as ppo  # here, so that --help is quick
 
-    if setting is None:
+    if setting == "untrained":
         ppo.keras.utils.set_random_seed(seed)
         x = ppo.keras.Input(shape=(4,))
         actor, curve = ppo.keras.Model(x, ppo.mlp(x, [*ppo.hidden_sizes, 2])), []
@@ -78,16 +93,6 @@ def measure(job):
     return {"curve": curve, "sampled": play(layers, False, seed), "greedy": play(layers, True, seed)}
 
 
-def spread(values):
-    """Lowest, median, highest."""
-    return f"{min(values):.1f} / {np.median(values):.1f} / {max(values):.1f}"
-
-
-def beside(printed, values):
-    """The spread, and where the article's figure lies: within it, above it or below it."""
-    return f"{spread(values)} {'↑' if printed > max(values) else '↓' if printed < min(values) else '✓'}"
-
-
 def solved(runs, way):
     """How many of the seeds reach the bar."""
     return f"{sum(run[way] >= SOLVED for run in runs)}/{len(runs)}"
@@ -101,63 +106,111 @@ def table(rows):
 
 def tables(results, chinese):
     """README's two tables in one language: the epochs beside the article's, what changes do."""
-    default, articles = results[""], results[ARTICLES]
-    said = (lambda english, own: own) if chinese else (lambda english, own: english)
-    pair = (
-        said("gamma 0.9, lam 0.97", "gamma 0.9，lam 0.97"),
-        said("gamma 0.99, lam 0.95", "gamma 0.99，lam 0.95"),
-    )
-    rows = [[said("printed average", "打印的平均奖励"), said("the tutorial", "原文"), *pair]]
+    lowest, median, highest = ("最低", "中位数", "最高") if chinese else ("lowest", "median", "highest")
+    rows = [["轮" if chinese else "epoch", "原文" if chinese else "the tutorial"]]
+    for name in "0.90 / 0.97", "0.99 / 0.95":
+        rows[0] += [f"{name} {statistic}" for statistic in (lowest, median, highest)]
     for epoch, trajectories in ARTICLE.items():
-        printed = round(5000 / trajectories, 1)
-        cells = [beside(printed, [run["curve"][epoch - 1] for run in runs]) for runs in (default, articles)]
-        rows.append([said(f"epoch {epoch}", f"第 {epoch} 轮"), str(printed), *cells])
+        rows.append([str(epoch), f"{5000 / trajectories:.1f}"])
+        for setting in "", ARTICLES:
+            values = [run["curve"][epoch - 1] for run in results[setting]]
+            rows[-1] += [f"{number:.1f}" for number in (min(values), np.median(values), max(values))]
     epochs = table(rows)
 
-    reached = said(f"{SOLVED} or more", f"达到 {SOLVED}")
-    rows = [[said("options", "选项"), said("epoch 5", "第 5 轮"), said("sampled", "按概率采样"), reached]]
-    rows[0] += [said("likelier action", "选概率最大的"), reached]
-    names = {"untrained": said("not trained", "未训练"), "": said("no option", "不改")}
-    for setting in ["untrained", *SETTINGS]:
-        runs = results[setting]
-        early = "" if setting == "untrained" else spread([run["curve"][4] for run in runs])
-        cells = [[spread([run[way] for run in runs]), solved(runs, way)] for way in ("sampled", "greedy")]
-        rows.append([names.get(setting, f"`{setting}`"), early, *cells[0], *cells[1]])
+    early, sampled, greedy = MEASURES[chinese]
+    join = "，" if chinese else ", "
+    rows = [["选项" if chinese else "options", f"{early}{join}{median}"]]
+    for way in sampled, greedy:
+        rows[0] += [f"{way}{join}{statistic}" for statistic in (lowest, median, f"≥ {SOLVED}")]
+    for setting, runs in results.items():
+        name = label(setting, chinese)
+        name = f"`{name}`" if name.startswith("-") else name
+        rows.append([name, f"{np.median([run['curve'][4] for run in runs]):.1f}" if runs[0]["curve"] else ""])
+        for way in "sampled", "greedy":
+            values = [run[way] for run in runs]
+            rows[-1] += [f"{min(values):.1f}", f"{np.median(values):.1f}", solved(runs, way)]
     return epochs, table(rows)
 
 
-def chart(results):
-    """A Mermaid chart of the default's printed averages: lowest, median and highest."""
-    curves = [run["curve"] for run in results[""]]
-    lines = [np.round(statistic(curves, axis=0), 1).tolist() for statistic in (np.min, np.median, np.max)]
-    return f"""```mermaid
-%%{{init: {{'themeVariables': {{'xyChart': {{'plotColorPalette': '#888, #d33, #888'}}}}}}}}%%
-xychart-beta
-    title "{len(curves)} seeds: median (red), lowest, highest"
-    x-axis "epoch" 1 --> {len(curves[0])}
-    y-axis "average reward" 0 --> 200
-    line {lines[0]}
-    line {lines[1]}
-    line {lines[2]}
-```"""
+def label(setting, chinese):
+    """What a setting is called."""
+    names = {"untrained": "未训练" if chinese else "not trained", "": "默认设置" if chinese else "no option"}
+    return names.get(setting, setting)
+
+
+def draw_curves(results, chinese, path):
+    """Draw each seed's printed averages, and the article's."""
+    figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+    curves = np.array([run["curve"] for run in results[""]])
+    epochs = np.arange(1, curves.shape[1] + 1)
+    names = CURVES[chinese]
+    for number, curve in enumerate(curves):
+        axes.plot(epochs, curve, color="#9db7d5", linewidth=1, label=None if number else names[0])
+    axes.plot(epochs, np.median(curves, axis=0), color="#1f4e8c", linewidth=2.5, label=names[1])
+    printed = [5000 / trajectories for trajectories in ARTICLE.values()]
+    axes.plot(list(ARTICLE), printed, "D", color="#d1495b", markeredgecolor="white", label=names[2])
+    axes.set(xlim=(0.5, len(epochs) + 0.5), ylim=(0, 205), xticks=[1, 5, 10, 15, 20])
+    axes.set_xlabel("轮 (epoch)" if chinese else "epoch")
+    axes.set_ylabel("平均奖励" if chinese else "average reward")
+    axes.legend(loc="lower center", frameon=False)
+    save(figure, path)
+
+
+def draw_changes(results, chinese, path):
+    """Draw a dot for each seed: early in training, and in new episodes after it, by each setting."""
+    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(9.6, 3.6), layout="constrained")
+    for axes, title, way in zip(panels, MEASURES[chinese], ("early", "sampled", "greedy"), strict=True):
+        for row, (setting, runs) in enumerate(results.items()):
+            if way == "early" and setting == "untrained":
+                continue
+            values = [run["curve"][4] if way == "early" else run[way] for run in runs]
+            heights = row + np.linspace(-0.25, 0.25, len(runs))
+            axes.plot(values, heights, "o", color="#1f4e8c", alpha=0.6, markersize=4, markeredgewidth=0)
+        if way != "early":
+            axes.axvline(SOLVED, color="#d1495b", linewidth=1, linestyle="--")
+        axes.set(xlim=(0, 205), xticks=[0, 50, 100, 150, 200])
+        axes.set_title(title, fontsize=10)
+        axes.grid(axis="y", color="#e5e5e5")
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(range(len(results)), [label(setting, chinese) for setting in results])
+    panels[0].invert_yaxis()
+    save(figure, path)
+
+
+def save(figure, path):
+    """Write a figure as SVG, the same at each time, its text as text."""
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+
+
+def draw(results, folder):
+    """Draw README's four pictures into a folder."""
+    style = {"svg.fonttype": "none", "svg.hashsalt": "ppo_cartpole", "font.family": "sans-serif"}
+    with plt.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the browser has the Chinese ones
+        for language in "en", "zh":
+            draw_curves(results, language == "zh", Path(folder, f"curves-{language}.svg"))
+            draw_changes(results, language == "zh", Path(folder, f"changes-{language}.svg"))
 
 
 def main():
-    """Train, evaluate, keep, print."""
+    """Train, evaluate and keep, unless told to draw only; then draw and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
-    parser.add_argument("--keep", default=RESULTS, help="file for the results (default: %(default)s)")
-    arguments = parser.parse_args()
-    settings = [None, *SETTINGS]
-    jobs = [(seed, setting) for seed in range(1, arguments.seeds + 1) for setting in settings]
-    with ProcessPoolExecutor() as pool:  # one thread each
-        measured = list(tqdm(pool.map(measure, jobs), total=len(jobs), unit="run"))
-    results = {"untrained" if setting is None else setting: [] for setting in settings}
-    for (_, setting), result in zip(jobs, measured, strict=True):
-        results["untrained" if setting is None else setting].append(result)
-    rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(runs)}" for name, runs in results.items())
-    Path(arguments.keep).write_text(f"{{\n{rows}\n}}\n")
-    print(*tables(results, chinese=False), chart(results), *tables(results, chinese=True), sep="\n\n")
+    parser.add_argument("--draw", action="store_true", help="train nothing: draw and print what is kept")
+    if not parser.parse_args().draw:
+        jobs = [(seed, setting) for setting in ("untrained", *SETTINGS) for seed in range(1, 11)]
+        with ProcessPoolExecutor() as pool:  # one thread each
+            measured = list(tqdm(pool.map(measure, jobs), total=len(jobs), unit="run"))
+        results = {setting: [] for _, setting in jobs}
+        for (_, setting), result in zip(jobs, measured, strict=True):
+            results[setting].append(result)
+        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(runs)}" for name, runs in results.items())
+        RESULTS.write_text(f"{{\n{rows}\n}}\n", "ascii")
+    results = json.loads(RESULTS.read_text("ascii"))
+    draw(results, PICTURES)
+    print(*tables(results, chinese=False), *tables(results, chinese=True), sep="\n\n")
 
 
 if __name__ == "__main__":

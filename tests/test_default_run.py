@@ -1,5 +1,6 @@
 """The whole run with the default hyperparameters, what it leaves, and README's examples with it."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -7,20 +8,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import ROOT, averages, decode, environment, run
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from conftest import ARTICLE, GIFS, ROOT, SCRIPT, averages, decode, environment, logged, run_here
 from test_gifs import HOLD, halves
-from test_readme import CHINESE, blocks
+from test_readme import HALVES, blocks
 
 
 @pytest.fixture(scope="module")
 def default_run(tmp_path_factory):
-    """`folder` is where it left its files."""
+    """`folder` is where it left its files; its output and the progress bar, as one terminal shows them."""
     folder = tmp_path_factory.mktemp("default") / "outputs"
-    process = run(cwd=folder.parent)
-    assert process.returncode == 0, process.stderr
-    return SimpleNamespace(process=process, folder=folder, lines=process.stdout.splitlines())
+    (folder / "logs" / "earlier").mkdir(parents=True)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.run([sys.executable, SCRIPT], cwd=folder.parent, env=environment(), **streams)
+    assert process.returncode == 0, process.stdout
+    (folder / "logs" / "earlier").rmdir()  # which is still there
+    shown = [line.strip() for line in re.split(r"[\r\n]", process.stdout) if line.strip()]
+    lines = [line for line in shown if "it/s" not in line and "?it" not in line and "s/it" not in line]
+    return SimpleNamespace(folder=folder, shown=shown, lines=lines)
 
 
 def test_it_learns(default_run):
@@ -32,11 +36,11 @@ def test_it_learns(default_run):
 
 
 def test_it_leaves_what_it_should_and_prints_no_more(default_run):
-    gifs = {"未训练前的样子.gif", "训练后的样子.gif", "训练前后对比.gif"}
-    assert {p.name for p in default_run.folder.iterdir()} == {"actor.h5", "critic.h5", "logs", *gifs}
-    assert len(default_run.lines) == 22  # two recordings, 20 epochs
-    assert "20/20" in default_run.process.stderr  # the progress bar
-    assert "warning" not in default_run.process.stderr.lower()
+    assert {p.name for p in default_run.folder.iterdir()} == {"actor.h5", "critic.h5", "logs", *GIFS}
+    # A recording, 20 epochs, a recording, what to open; the progress bar is not in any line.
+    assert [line[:2] for line in default_run.lines] == ["ou", *["完成"] * 20, "ou", "请打"], default_run.lines
+    assert "20/20" in default_run.shown[-3]
+    assert "outputs/训练前后对比.gif" in default_run.lines[-1]
 
 
 def test_its_three_gifs(default_run):
@@ -46,56 +50,66 @@ def test_its_three_gifs(default_run):
     steps_before, steps_after = len(before) - HOLD, len(after) - HOLD
     assert steps_before < 100 < steps_after
     assert f"took {steps_before} steps" in default_run.lines[0]
-    assert f"took {steps_after} steps" in default_run.lines[-1]
+    assert f"took {steps_after} steps" in default_run.lines[-2]
     assert len(both) == len(after)
     for t in (0, 5, steps_before - 1, steps_before, steps_after - 1, len(both) - 1):
         expected = np.hstack(list(halves(before[:steps_before], after[:steps_after], t)))
-        assert np.abs(both[t] - expected).max() <= 4
+        assert np.abs(both[t] - expected).max() <= 4, f"picture {t}"
 
 
 def test_its_log_opens_in_tensorboard(default_run):
-    (folder,) = (default_run.folder / "logs").iterdir()
-    log = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
-    values = {}
-    assert len(log.Tags()["tensors"]) == 6
-    for tag in log.Tags()["tensors"]:
-        events = log.Tensors(tag)
-        if tag == "hyperparameters":
-            (text,) = (tf.make_ndarray(event.tensor_proto).item().decode() for event in events)
-            assert "'gamma': 0.9" in text and "'hidden_sizes': (64, 64)" in text
-            continue
-        assert [event.step for event in events] == list(range(1, 21))
-        values[tag] = np.array([tf.make_ndarray(event.tensor_proto).item() for event in events])
+    values = logged(default_run.folder)
+    ((_, text),) = values.pop("hyperparameters")
+    settings = {"hidden_sizes": [64, 64], "seed": 0, "gif": True, "output_dir": "outputs"}
+    assert ast.literal_eval(text.decode()) == ARTICLE | settings
     assert set(values) == {"average reward", "KL", "policy iterations", "value loss", "entropy"}
+    for tag in values:
+        assert [step for step, _ in values[tag]] == list(range(1, 21)), tag
+        values[tag] = np.array([value for _, value in values[tag]])
     np.testing.assert_allclose(values["average reward"], averages(default_run.lines), rtol=1e-6)
     iterations, kl, entropy = values["policy iterations"], values["KL"], values["entropy"]
     assert np.all((iterations == 80) | (kl > 0.015))  # stopped only where the KL was too large
     assert np.all((0 < entropy) & (entropy < np.log(2) + 0.02)) and entropy[0] > 0.6
 
 
-def test_the_printout_in_the_readme_has_its_form(default_run):
-    (shown,) = (text for language, text in blocks() if language == "text")
+@HALVES
+def test_the_printout_in_the_readme_has_its_form(default_run, half):
+    (shown,) = (text for language, text in blocks(half) if language == "text")
     lines = default_run.lines
 
     def form(texts):  # another processor or TensorFlow rounds otherwise
         return [re.sub(r"[\d.]+", "#", text) for text in texts]
 
-    assert form(shown.splitlines()) == form([*lines[:2], "…", *lines[-2:]])
-    (inline,) = re.findall(r"`(完成.*?)`", CHINESE)
-    assert form([inline]) == form(lines[1:2])
+    assert form(shown.splitlines()) == form([*lines[:2], "…", *lines[-3:]])
 
 
-def test_the_examples_in_the_readme_work(default_run):
-    examples = [text for language, text in blocks() if language == "python"]
-    assert len(examples) >= 2  # at least one in each half
-    for example in examples:
+@HALVES
+def test_the_examples_in_the_readme_work_after_the_untrained_policy_has_played(default_run, half):
+    examples = [text for language, text in blocks(half) if language == "python"]
+    assert len(examples) == 2
+    untrained = """import ppo_cartpole as ppo
+ppo.gif, ppo.output_dir = True, "."
+for _ in range(3):
+    ppo.record_gif("untrained.gif")
+"""
+    for number, example in enumerate(examples):
         process = subprocess.run(
-            [sys.executable, "-c", example],
+            [sys.executable, "-c", untrained + example],
             cwd=default_run.folder.parent,
             env=environment(PYTHONPATH=str(ROOT)),
             capture_output=True,
-            encoding="utf-8",
+            text=True,
         )
         assert process.returncode == 0, process.stderr
         if "print(" in example:  # the mean number of steps, always taking the likelier action
-            assert float(process.stdout.split()[-1]) > 100
+            assert float(process.stdout.split()[-1]) > 100, f"example {number + 1}"
+        else:
+            assert len(decode(default_run.folder / "another.gif")) > 100 + HOLD, f"example {number + 1}"
+
+
+def test_the_same_run_again_is_the_same(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        run_here("--epochs", 2, "--steps-per-epoch", 60, "--output-dir", folder)
+    for name in GIFS:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name

@@ -49,6 +49,17 @@ def test_actor_and_critic_as_they_are_built(build, hidden):
     np.testing.assert_allclose(rates, [1e-3, 1e-5])
 
 
+def test_the_networks_are_the_articles_layers_bit_for_bit(ppo):
+    keras.utils.set_random_seed(ppo.seed)
+    x, networks = keras.Input(shape=(4,)), []
+    for outputs in 2, 1:  # actor, critic
+        hidden = keras.layers.Dense(64, activation="tanh")(keras.layers.Dense(64, activation="tanh")(x))
+        networks.append(keras.Model(x, keras.layers.Dense(outputs)(hidden)))
+    for name, own, expected in zip(("actor", "critic"), (ppo.actor, ppo.critic), networks, strict=True):
+        for weight, expected_weight in zip(own.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, expected_weight, f"{name}: other initial weights")
+
+
 def test_log_probabilities_against_numpy(ppo):
     logits = np.array([[0, 0], [1, -1], [1e4, -1e4], [-1e4, 1e4], [80, 90]], np.float32)
     expected = reference.log_softmax(logits)
@@ -114,8 +125,9 @@ def test_policy_updates_stop_at_the_first_large_kl(build, estimates, expected):
     ppo = build(train_policy_iterations=7, train_value_iterations=4)
     policy_calls, value_calls = tf.Variable(0), tf.Variable(0)
     ppo.train_policy = lambda *data: tf.constant(estimates, tf.float32)[policy_calls.assign_add(1) - 1]
-    ppo.train_value_function = lambda *data: tf.cast(value_calls.assign_add(1), tf.float32)
+    ppo.train_value_function = lambda *data: value_calls.assign_add(1)
+    ppo.critic = lambda observations: tf.cast(value_calls, tf.float32)  # the loss is taken last
     kl, iterations, loss = ppo.update(*np.zeros((5, 3), np.float32))
     assert policy_calls.numpy() == iterations.numpy() == expected
     assert kl.numpy() == pytest.approx(estimates[expected - 1])
-    assert value_calls.numpy() == loss.numpy() == 4
+    assert value_calls.numpy() == 4 and loss.numpy() == 4**2

@@ -4,6 +4,7 @@ import gc
 import re
 import threading
 
+import benchmark
 import gym
 import numpy as np
 import pytest
@@ -59,8 +60,8 @@ def replayed(ppo, env, actor, critic, taken):
             if kl > 1.5 * ppo.target_kl:
                 break
         for _ in range(ppo.train_value_iterations):
-            loss = np.mean((reference.forward(critic, observations)[-1][:, 0] - returns) ** 2)
             critic = critic_adam.step(critic, reference.value_gradients(critic, observations, returns))
+        loss = np.mean((reference.forward(critic, observations)[-1][:, 0] - returns) ** 2)
         yield {
             "average reward": len(actions) / trajectories,
             "KL": kl,
@@ -77,9 +78,9 @@ FAST = {"policy_learning_rate": 3e-3, "value_function_learning_rate": 1e-3}
 
 
 # The limit is the environment's own number of steps: 5 ends an episode exactly with the epoch of 10,
-# and cuts others off, which counts as falling. Eager is what a live window needs.
+# and cuts others off, which counts as falling.
 @pytest.mark.parametrize(
-    "values, limit, eager",
+    "values, limit, live",
     [
         (NATURAL | FAST | {"target_kl": 0.012}, 200, False),
         (NATURAL | FAST | {"gamma": 0.99, "lam": 0.5, "clip_ratio": 0.05, "seed": 3}, 200, False),
@@ -88,8 +89,8 @@ FAST = {"policy_learning_rate": 3e-3, "value_function_learning_rate": 1e-3}
         (NATURAL | {"steps_per_epoch": 47, "epochs": 2}, 200, True),
     ],
 )
-def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, limit, eager):
-    ppo = build(**values, render=eager)
+def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, limit, live):
+    ppo = build(**values, render=live)
     ppo.env = gym.wrappers.TimeLimit(gym.make("CartPole-v0").unwrapped, limit)
     ppo.env.render = lambda: None
     networks = [reference.layers_of(network) for network in (ppo.actor, ppo.critic)]
@@ -97,13 +98,15 @@ def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, lim
     assert len(epochs) == ppo.epochs
     own = gym.wrappers.TimeLimit(gym.make("CartPole-v0").unwrapped, limit)
     expected_epochs = replayed(ppo, own, *networks, [epoch["actions"] for epoch in epochs])
-    for epoch, expected in zip(epochs, expected_epochs, strict=True):
+    for number, (epoch, expected) in enumerate(zip(epochs, expected_epochs, strict=True), 1):
         assert epoch.keys() == expected.keys() | {"actions"}
         for name in "average reward", "KL", "policy iterations", "value loss", "entropy":
-            assert epoch[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-5), name
+            place = f"epoch {number}: {name}"
+            assert epoch[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-5), place
         for network in "actor", "critic":
-            for weight, expected_weight in zip(epoch[network], expected[network], strict=True):
-                np.testing.assert_allclose(weight, expected_weight, atol=2e-5)
+            for layer, pair in enumerate(zip(epoch[network], expected[network], strict=True)):
+                place = f"epoch {number}: {network}, array {layer}"
+                np.testing.assert_allclose(*pair, atol=2e-5, err_msg=place)
     printed = averages(capsys.readouterr().out.splitlines())
     assert printed == [epoch["average reward"] for epoch in epochs]
     if "target_kl" in values:  # one epoch stopped on the KL, another did not; several trajectories
@@ -112,41 +115,81 @@ def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, lim
         assert all(average < 75 for average in printed)
 
 
+def test_it_ends_where_the_articles_own_loop_ends_to_the_last_digit(build):
+    values = {"steps_per_epoch": 700, "epochs": 3}
+    ours = build(**values)
+    ours.train()
+    theirs = build(**values)
+    theirs.env.seed(theirs.seed)
+    benchmark.article_train(theirs, range(3), clock=lambda phase: None)
+    for name in "observation", "action", "reward", "value", "logprobability", "advantage", "return":
+        pair = (getattr(ppo.buffer, f"{name}_buffer") for ppo in (ours, theirs))
+        np.testing.assert_array_equal(*pair, f"{name}s of the last epoch")
+    for name in "actor", "critic":
+        for pair in zip(*(getattr(ppo, name).get_weights() for ppo in (ours, theirs)), strict=True):
+            np.testing.assert_array_equal(*pair, name)
+
+
+def test_an_episode_ends_with_step_200(ppo):
+    observation, steps, done = ppo.env.reset(), 0, False
+    while not done:  # push to where the pole leans and turns: it stays up
+        observation, _, done, _ = ppo.env.step(int(observation[2] + observation[3] > 0))
+        steps += 1
+    assert steps == 200
+
+
+def test_all_actions_are_drawn_with_the_actors_probabilities(build):
+    ppo = build(steps_per_epoch=2000)
+    ppo.actor.layers[-1].kernel.assign(tf.zeros((64, 2)))  # blind: always the same probabilities
+    ppo.actor.layers[-1].bias.assign(np.log([0.1, 0.9]))
+    ppo.rollout(ppo.env.reset())
+    share = np.mean(ppo.buffer.action_buffer)
+    assert abs(share - 0.9) < 5 * np.sqrt(0.1 * 0.9 / 2000), "not drawn as the actor says"
+
+
 def test_training_starts_with_an_empty_buffer_also_after_it_broke_off(build):
     ppo = build(steps_per_epoch=30, epochs=1)
-    tf.config.run_functions_eagerly(True)  # a reader's own switch, which stays
     ppo.buffer.pointer, ppo.buffer.trajectory_start_index = 24, 20
     ppo.buffer.advantage_buffer[:] = np.nan
     ppo.train()
-    assert tf.config.functions_run_eagerly()
 
 
-def test_a_kl_that_is_not_finite_ends_the_training_in_any_epoch(build):
+@pytest.mark.parametrize("epoch, kl, loss", [(1, np.nan, 0.0), (2, np.inf, 0.0), (3, 0.0, np.nan)])
+def test_numbers_that_are_not_finite_end_the_training_in_any_epoch(build, epoch, kl, loss):
     ppo = build(steps_per_epoch=9, epochs=3)
-    kls = iter([0.0, np.inf])
-    ppo.update = lambda *_: (next(kls), 1, 0.0)
-    with pytest.raises(FloatingPointError, match="inf in epoch 2"):
+    results = iter([(0.0, 1, 0.0)] * (epoch - 1) + [(kl, 1, loss)])
+    ppo.update = lambda *_: next(results)
+    with pytest.raises(FloatingPointError, match=f"KL {kl:g}, value loss {loss:g} in epoch {epoch}"):
         ppo.train()
 
 
-def test_a_kl_that_is_not_finite_stops_the_run_in_one_line(tmp_path):
-    source = SCRIPT.read_text("utf-8")
-    correct = "kl = tf.reduce_mean("
-    assert source.count(correct) == 1
-    script = tmp_path / "ppo_cartpole.py"
-    script.write_text(source.replace(correct, "kl = np.nan * tf.reduce_mean("), "utf-8")
-    folder = tmp_path / "outputs"
-    process = run_here("--no-gif", "--steps-per-epoch", 50, "--output-dir", folder, script=script)
-    assert re.fullmatch(r"ppo_cartpole.py: error: KL is nan in epoch 1; .*", process.code)
+@pytest.mark.parametrize("network", ["actor", "critic"])
+def test_a_network_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, network):
+    script, folder = SCRIPT, tmp_path / "o"
+    options = ["--no-gif", "--epochs", 1, "--steps-per-epoch", 50, "--output-dir", folder]
+    if network == "critic":
+        options += ["--value-function-learning-rate", 1e30]
+    else:  # no learning rate does that to the actor
+        source, script = SCRIPT.read_text("utf-8"), tmp_path / "ppo_cartpole.py"
+        correct = "kl = tf.reduce_mean("
+        assert source.count(correct) == 1
+        script.write_text(source.replace(correct, "kl = np.nan * tf.reduce_mean("), "utf-8")
+    process = run_here(*options, script=script)
+    assert re.fullmatch(r"ppo_cartpole.py: error: .*KL .* value loss .* in epoch 1; .*", process.code)
     assert [path.name for path in folder.iterdir()] == ["logs"]
 
 
-def test_render_draws_every_step_from_the_main_thread(build):
-    ppo = build(steps_per_epoch=30, epochs=1, render=True)
+def test_a_live_window_is_drawn_by_the_main_thread_and_leaves_nothing_behind(build):
+    ppo = build(steps_per_epoch=30, epochs=1)
     calls = []
     ppo.env.render = lambda: calls.append(threading.current_thread())
-    ppo.train()
-    assert calls == [threading.main_thread()] * 30
+    for render in False, True, False, True:
+        ppo.render = render
+        ppo.train()
+        assert not tf.config.functions_run_eagerly()
+    assert calls == [threading.main_thread()] * 60
+    assert ppo.rollout.experimental_get_tracing_count() == 1  # a graph where there is no window
+    assert ppo.update.experimental_get_tracing_count() == 1
 
 
 def test_many_epochs_retrace_nothing_and_leave_no_objects(build):
@@ -165,17 +208,12 @@ def test_many_epochs_retrace_nothing_and_leave_no_objects(build):
 
 
 SMALL = {"steps_per_epoch": 300, "epochs": 2, "train_policy_iterations": 20, "train_value_iterations": 20}
-# Chosen so that each must show in 600 steps; render, gif and output_dir have tests of their own.
+# Each must show in 600 steps. The replay above checks gamma, lam, clip_ratio and the learning rates.
 OTHER = {
     "steps_per_epoch": 301,
     "epochs": 3,
-    "gamma": 0.5,
-    "clip_ratio": 0.001,
-    "policy_learning_rate": 1e-3,
-    "value_function_learning_rate": 1e-3,
     "train_policy_iterations": 1,
     "train_value_iterations": 19,
-    "lam": 0.5,
     "target_kl": 1e-6,
     "hidden_sizes": "32 32",
     "seed": 1,
