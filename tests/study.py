@@ -51,11 +51,14 @@ ARTICLE = {1: 162, 2: 124, 9: 27, 11: 29, 14: 29, 18: 27, 20: 25}
 
 
 def play(layers, greedy, seed, episodes=100):
-    """The mean length of fresh episodes, with a forward pass and a sampler of our own."""
+    """Play fresh episodes with a forward pass and a sampler of our own.
+
+    Returns their mean length, and how many ended early: the cart off the track, the pole down.
+    """
     env = gym.make("CartPole-v0")
     env.seed(10_000 + seed)  # no start seen in training
     rng = np.random.default_rng(seed)
-    steps = 0
+    steps, ends = 0, {"off": 0, "fell": 0}
     for _ in range(episodes):
         observation, done = env.reset(), False
         while not done:
@@ -63,7 +66,11 @@ def play(layers, greedy, seed, episodes=100):
             chance = 1 / (1 + np.exp(left - right))
             observation, _, done, _ = env.step(int(chance > (0.5 if greedy else rng.random())))
             steps += 1
-    return steps / episodes
+        if abs(observation[0]) > env.x_threshold:
+            ends["off"] += 1
+        elif abs(observation[2]) > env.theta_threshold_radians:
+            ends["fell"] += 1
+    return steps / episodes, ends
 
 
 def measure(job):
@@ -90,7 +97,8 @@ def measure(job):
             actor = ppo.keras.models.load_model(f"{folder}/actor.h5", compile=False)
         curve = [round(float(line.split()[-1]), 1) for line in output.splitlines()]
     layers = reference.layers_of(actor)
-    return {"curve": curve, "sampled": play(layers, False, seed), "greedy": play(layers, True, seed)}
+    (sampled, ends), (greedy, _) = play(layers, False, seed), play(layers, True, seed)
+    return {"curve": curve, "sampled": sampled, "greedy": greedy, **ends}
 
 
 def solved(runs, way):
