@@ -4,14 +4,18 @@ import ast
 import json
 import re
 
+import numpy as np
 import pytest
 import study
-from conftest import ROOT, SCRIPT, decode
+from conftest import ARTICLE, ROOT, SCRIPT, decode
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SETUP = (ROOT / ".setup.py").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+SETUP = (ROOT / ".setup.py").read_text("utf-8")
+SOURCE = SCRIPT.read_text("utf-8")
 ENGLISH, CHINESE = README.split("\n# 中文\n")
-HALVES = pytest.mark.parametrize("half, chinese", [(ENGLISH, False), (CHINESE, True)], ids=["en", "zh"])
+HALVES = pytest.mark.parametrize("half", [ENGLISH, CHINESE], ids=["en", "zh"])
+FIRST = [half.split("\n## ")[0] for half in (ENGLISH, CHINESE)]
+DEFAULTS = ARTICLE | {"seed": 0, "gif": True, "output_dir": "outputs"}
 
 
 def blocks(text=README):
@@ -22,77 +26,172 @@ def blocks(text=README):
 @pytest.fixture(scope="module")
 def results():
     """What the study measured."""
-    return json.loads(study.RESULTS.read_text())
+    return json.loads(study.RESULTS.read_text("ascii"))
 
 
-def test_the_first_two_blocks_are_the_commands_and_ci_calls_them():
-    (_, train), (_, test) = blocks()[:2]
+def test_the_first_two_bash_blocks_are_the_commands_and_ci_calls_them():
+    train, test = [text for language, text in blocks() if language == "bash"][:2]
     assert train == "python3 .setup.py && .venv/bin/python ppo_cartpole.py"
     assert test == "python3 .setup.py tests && .venv/bin/python -m pytest"
     for command in train, test:
-        assert f"\n({command})\n" in (ROOT / ".ci" / "run").read_text()
+        assert f"\n({command})\n" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
-def test_troubleshooting_names_the_set_ups_words():
-    messages = re.findall(r'(?:fail |network=)"(\w[^$]*?)"', SETUP)
-    words = [message.split(". ")[0] for message in messages]
-    assert len(words) == 4
-    for half in ENGLISH, CHINESE:
-        assert [word for word in words if word not in half] == []
+def test_ci_fails_where_it_got_another_python_than_it_asked_for():
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
+    checks = re.findall(r'\[\[ \$\(\.venv/bin/python --version\) == \*" (3\.1\d)\."\* \]\]', ci)
+    assert checks == ["3.10", "3.11"]
+
+
+def test_windows_is_on_the_first_screen_of_both_halves():
+    for screen in FIRST:
+        assert ("bat", "py .setup.py\n.venv\\Scripts\\python ppo_cartpole.py") in blocks(screen)
 
 
 def test_both_halves_have_the_same_commands():
     english, chinese = (
-        [text for language, text in blocks(half) if language == "bash"] for half in (ENGLISH, CHINESE)
+        [block for block in blocks(half) if block[0] in ("bash", "sh")] for half in (ENGLISH, CHINESE)
     )
     assert english == chinese and len(english) >= 3
-
-
-def test_the_hyperparameters_are_the_files():
-    tree = ast.parse(SCRIPT.read_text("utf-8"))
-    assigned = {getattr(node.targets[0], "id", None): node for node in tree.body if type(node) is ast.Assign}
-    first, last = assigned["steps_per_epoch"].lineno, assigned["output_dir"].lineno
-    values = {
-        name: ast.literal_eval(node.value) for name, node in assigned.items() if first <= node.lineno <= last
-    }
-    shown = dict(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", CHINESE, re.M))
-    assert {name: ast.literal_eval(value) for name, value in shown.items()} == values
+    # What stands in the text: programs of .venv, apt-get and conda.
+    pattern = r"`((?:\.venv/bin|apt-get|conda|bash) ?[^`\n]*|--[a-z]+(?:-[a-z]+)*[^`\n]*)`"
+    english, chinese = (set(re.findall(pattern, half)) for half in (ENGLISH, CHINESE))
+    assert english == chinese and any("tensorboard" in command for command in english)
+    assert f".venv/bin/tensorboard --logdir {DEFAULTS['output_dir']}/logs" in english
 
 
 @HALVES
-def test_the_results_are_the_studys(half, chinese, results):
+def test_the_system_packages_are_those_that_the_script_names(half):
+    (packages,) = re.findall(r"apt-get install (libgl\S* \S* \S*), or", SOURCE)
+    installed = re.findall(r"apt-get install (?:--no-install-recommends python3-venv )?(lib[^`]*)`", half)
+    assert set(installed) == {packages} and len(installed) == 2
+
+
+@HALVES
+def test_troubleshooting_names_the_messages(half):
+    messages = [
+        "this Python cannot make environments",
+        "no Python 3.10 or 3.11, and none to fetch",
+        "pip could not install",
+        ".venv was not made by .setup.py",
+        ".venv has Python",
+        "another set-up is at work here",
+        "cannot draw the game",
+        "training broke down",
+    ]
+    for message in messages:
+        assert message in SETUP + SOURCE, f"nothing says: {message}"
+        assert f"`{message}" in half, f"README does not say what to do about: {message}"
+
+
+@HALVES
+def test_the_options_are_the_files(half):
+    shown = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", half, re.M)
+    assert {
+        name: ast.literal_eval(value) for name, value in shown if name in DEFAULTS and "-" not in name
+    } == DEFAULTS
+    for name, value in DEFAULTS.items():
+        (own,) = re.findall(rf"^{name} = ([^#\n]*)", SOURCE, re.M)
+        assert ast.literal_eval(own) == value, f"{name}: not the article's value"
+
+
+@HALVES
+def test_the_length_of_the_file_is_right(half):
+    (lines,) = re.findall(r"(\d{3}) (?:lines|行的文件)", half)
+    assert int(lines) == len(SOURCE.splitlines())
+
+
+@pytest.mark.parametrize("chinese", [False, True], ids=["en", "zh"])
+def test_the_figures_are_the_studys(chinese, results):
     assert all(len(runs) == 10 for runs in results.values())
     for text in study.tables(results, chinese):
-        assert text in half
-    assert study.chart(results) in ENGLISH
-    first_screen = half.split("\n## ")[0]
+        assert text in (CHINESE if chinese else ENGLISH)
     for runs, way in (("untrained", "sampled"), ("", "sampled"), ("", "greedy")):
-        median = study.spread([run[way] for run in results[runs]]).split(" / ")[1]
-        assert f"**{median}**" in first_screen
+        assert f"**{np.median([run[way] for run in results[runs]]):.1f}**" in FIRST[chinese]
     for way in "sampled", "greedy":
-        assert f"**{study.solved(results[''], way)}**" in first_screen
+        assert f"**{study.solved(results[''], way)}**" in FIRST[chinese]
+
+
+NUMBERS = dict(
+    zip(("none", *"one two three four five six seven eight nine ten".split()), range(11), strict=True)
+)
+NUMBERS |= {word: number for number, word in enumerate("零一两三四五六七八九十")}
+
+
+def test_what_is_said_of_the_changes_is_so_seed_by_seed(results):
+    default = results[""]
+
+    def count(setting, better):
+        return sum(better(other, own) for other, own in zip(results[setting], default, strict=True))
+
+    def higher_early(other, own):
+        return other["curve"][4] > own["curve"][4]
+
+    def higher(other, own):
+        return other["sampled"] > own["sampled"]
+
+    def lower(other, own):
+        return other["sampled"] < own["sampled"]
+
+    gamma, rate = "--gamma 0.99 --lam 0.95", "--policy-learning-rate 3e-3"
+    expected = {
+        gamma: [count(gamma, higher_early), count(gamma, higher)],
+        rate: [count(rate, higher_early), count(rate, lower)],
+        "--target-kl 0.1": [count("--target-kl 0.1", lambda other, own: other["curve"] == own["curve"])],
+    }
+    for setting, numbers in expected.items():
+        (english,) = re.findall(rf"^- `{setting}`(.*)", ENGLISH, re.M)
+        (chinese,) = re.findall(rf"^- `{setting}`(.*)", CHINESE, re.M)
+        words = re.findall(r"on (\w+)(?: of ten)? seeds|on (\w+)\.|on (\w+) of ten", english)
+        assert [NUMBERS[word] for group in words for word in group if word] == numbers, english
+        words = re.findall(r"([零一两三四五六七八九十])个", chinese)
+        assert [NUMBERS[word] for word in words] == numbers, chinese
+    for setting in "--gamma 0", "--train-policy-iterations 5", "--hidden-sizes 4":
+        assert count(setting, lower) == 10, setting
+    assert max(run["sampled"] for run in results["--gamma 0"]) < 100
+    assert min(run["greedy"] for run in results["--train-policy-iterations 5"]) >= 198
+    assert sum(run["greedy"] == 200 for run in results["untrained"]) == 1
+    for half in ENGLISH, CHINESE:
+        (line,) = re.findall(r"^- (?:Of the|训练好的).*", half, re.M)
+        ends = [sum(run[end] for run in results[name]) for name in ("", gamma) for end in ("off", "fell")]
+        shown = {int(number) for number in re.findall(r"\d+(?!\.?\d)", re.sub("`.*?`", "", line))}
+        assert {sum(ends[:2]), *ends[:2], sum(ends[2:]), ends[2]} <= shown, line
+        (line,) = re.findall(rf"^- `{gamma}`(.*)", half, re.M)
+        assert sorted(map(int, re.findall(r"(?<!\d)\d{2,3}(?!\d)", line))) == sorted([ends[0], ends[2]]), line
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_pictures_of_the_study_are_drawn_from_its_results(results, tmp_path, language):
+    study.draw(results, tmp_path)
+    for name in f"curves-{language}.svg", f"changes-{language}.svg":
+        assert (tmp_path / name).read_text("utf-8") == (study.PICTURES / name).read_text("utf-8"), name
+        assert f"](outputs/example/{name})" in (ENGLISH if language == "en" else CHINESE)
 
 
 def test_every_change_it_names_was_studied():
-    named = set(re.findall(r"python ppo_cartpole\.py (--[^`\n]*)", ENGLISH))
-    assert named == set(study.SETTINGS) - {""}
+    for half in ENGLISH, CHINESE:
+        assert set(re.findall(r"^- `(--[^`]*)`", half, re.M)) == set(study.SETTINGS) - {""}
 
 
-def test_the_ratios_are_those_of_the_times_in_both_halves():
-    rows = re.findall(r"^\|[^|]+\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", ENGLISH, re.M)
-    assert len(rows) == 5
-    for theirs, ours, ratio in rows:
+def test_the_ratios_are_those_of_the_times_and_both_halves_have_them():
+    english, chinese = (
+        re.findall(r"^\|[^|]+\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", half, re.M)
+        for half in (ENGLISH, CHINESE)
+    )
+    assert english == chinese and len(english) == 5
+    for theirs, ours, ratio in english:
         assert float(ratio) == pytest.approx(float(theirs) / float(ours), rel=0.05)
-        assert re.search(rf"\D{theirs} \S+ {ours} \S+（{ratio} 倍）", CHINESE) or re.search(
-            rf"\D{theirs} MB 对 {ours} MB（{ratio} 倍）", CHINESE
-        )
 
 
-def test_the_pictures_are_there_and_play():
-    pictures = set(re.findall(r"\((outputs/example/[^)]+\.gif)\)", README))
-    lengths = {path.split("/")[-1]: len(decode(ROOT / path)) for path in pictures}
-    assert set(lengths) == {"未训练前的样子.gif", "训练后的样子.gif", "训练前后对比.gif"}
+@HALVES
+def test_the_examples_pictures_play_and_take_the_steps_that_are_named(half):
+    (shown,) = (text for language, text in blocks(half) if language == "text")
+    steps = dict(re.findall(r"^outputs/(\S+\.gif): .*? (\d+) 步", shown, re.M))
+    assert len(steps) == 2
+    lengths = {path.name: len(decode(path)) - 20 for path in (ROOT / "outputs" / "example").glob("*.gif")}
+    assert {name: int(number) for name, number in steps.items()}.items() <= lengths.items()
     assert lengths["训练前后对比.gif"] == max(lengths.values())
+    assert all(f"](outputs/example/{name})" in half for name in lengths)
 
 
 def test_links_have_their_targets():
@@ -103,10 +202,12 @@ def test_links_have_their_targets():
     assert links and links <= set(anchors)
     for path in re.findall(r"\]\((?!#|https?:)(.*?)\)", README):
         assert (ROOT / path).exists(), path
+    for path in re.findall(r"^\| `(\w+\.py)` \|", README, re.M):
+        assert (ROOT / "tests" / path).exists(), path
 
 
 @HALVES
-def test_the_drawing_names_what_is_there(half, chinese):
+def test_the_drawing_names_what_is_there(half):
     (drawing,) = (text for _, text in blocks(half) if "flowchart" in text)
     names = set(re.findall(r"\b[a-z]+_[a-z_]+\b", drawing))
-    assert len(names) > 5 and all(name in SCRIPT.read_text("utf-8") for name in names)
+    assert len(names) > 5 and all(name in SOURCE for name in names)
