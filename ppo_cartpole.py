@@ -509,7 +509,7 @@ if __name__ == "__main__":
         sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {error.__context__ or error} ({cure})")
     try:
         os.makedirs(output_dir, exist_ok=True)
-        log = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}".encode()
+        log = os.fsencode(f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
         with tf.summary.create_file_writer(log, max_queue=0).as_default():  # 立即写入 · written at once
             tf.summary.text("hyperparameters", str(settings), 0)
             main()

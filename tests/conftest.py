@@ -109,6 +109,11 @@ def run_here(*arguments, script=SCRIPT):
 LINE = re.compile(r"完成第 (\d+) 轮训练， 平均奖励: (\d+\.\d+)")
 
 
+def shipped(path):
+    """A file of this repository, whose names are UTF-8 on the disk, in any locale."""
+    return ROOT / os.fsdecode(path.encode())
+
+
 def averages(lines):
     """The printed averages, after a check of each line's form and number."""
     matches = [LINE.fullmatch(line) for line in lines if line.startswith("完成")]

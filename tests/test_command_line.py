@@ -71,9 +71,10 @@ def test_a_folder_that_cannot_be_is_refused_in_one_line_and_what_is_in_its_way_k
 
 
 @unix
-def test_names_that_cannot_be_spelt_are_refused_in_one_line(tmp_path):
-    process = run(*TINY, "--no-gif", "--output-dir", os.fsencode(tmp_path) + b"/o\xff")
-    assert process.returncode == 1 and re.fullmatch(ERROR, process.stderr), process.stderr
+def test_any_folder_will_do_but_a_locale_that_cannot_spell_the_names_gets_one_line(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/o\xff"  # no UTF-8
+    assert run(*TINY, "--no-gif", "--output-dir", folder).returncode == 0
+    assert set(os.listdir(folder)) == {b"actor.h5", b"critic.h5", b"logs"}
     ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     process = run(*TINY, "--output-dir", tmp_path / "o", env=ascii_only)
     assert process.returncode == 1 and re.fullmatch(ERROR, process.stderr), process.stderr

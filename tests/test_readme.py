@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import study
-from conftest import ARTICLE, ROOT, SCRIPT, decode
+from conftest import ARTICLE, GIFS, ROOT, SCRIPT, decode, shipped
 
 README = (ROOT / "README.md").read_text("utf-8")
 SETUP = (ROOT / ".setup.py").read_text("utf-8")
@@ -188,7 +188,7 @@ def test_the_examples_pictures_play_and_take_the_steps_that_are_named(half):
     (shown,) = (text for language, text in blocks(half) if language == "text")
     steps = dict(re.findall(r"^outputs/(\S+\.gif): .*? (\d+) 步", shown, re.M))
     assert len(steps) == 2
-    lengths = {path.name: len(decode(path)) - 20 for path in (ROOT / "outputs" / "example").glob("*.gif")}
+    lengths = {name: len(decode(shipped(f"outputs/example/{name}"))) - 20 for name in GIFS}
     assert {name: int(number) for name, number in steps.items()}.items() <= lengths.items()
     assert lengths["训练前后对比.gif"] == max(lengths.values())
     assert all(f"](outputs/example/{name})" in half for name in lengths)
@@ -201,7 +201,7 @@ def test_links_have_their_targets():
     links = set(re.findall(r"\(#(.*?)\)", README))
     assert links and links <= set(anchors)
     for path in re.findall(r"\]\((?!#|https?:)(.*?)\)", README):
-        assert (ROOT / path).exists(), path
+        assert shipped(path).exists(), path
     for path in re.findall(r"^\| `(\w+\.py)` \|", README, re.M):
         assert (ROOT / "tests" / path).exists(), path
 
