@@ -200,8 +200,3 @@ def test_windows_locks_a_byte_that_nobody_reads(machine, monkeypatch):
 def test_the_lists_are_ascii_which_pip_reads_in_every_locale():
     for name in LISTS:
         assert (ROOT / name).read_bytes().isascii(), name
-
-
-def test_matplotlib_is_needed_by_the_tests_only():
-    lists = [(ROOT / name).read_text("ascii") for name in LISTS]
-    assert ["matplotlib" in text for text in lists] == [False, True]
