@@ -6,8 +6,8 @@
 
 Each epoch: sample 5000 steps with the current policy; work out advantages and returns; update the actor up
 to 80 times, fewer where the KL grows large; update the critic 80 times. That 20 times, with an episode
-recorded before and after: GIFs in `outputs`. "The article" is a Chinese tutorial, whose headings, order and
-names these are; "Differs" marks departures from it, and only its readers need those lines.
+recorded before and after: GIFs in `outputs`. "The article" is a Chinese tutorial; this file keeps its
+headings, order and names, and "Differs" marks departures from it.
 """
 
 # ==== 库准备 · Libraries ====================================================================
@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw
 
 # 须在导入 TensorFlow 之前设置。网络很小，一个运算分给多个线程不会更快；但两个网络可以同时更新，各占一个线程。
 # Set before importing TensorFlow. Nets this small gain nothing from threads within an operation; but the two
-# are updated at the same time, on a thread each.
+# are independent, so TensorFlow can update them at the same time, on a thread each.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示启动信息 · no start-up messages
@@ -43,14 +43,15 @@ from tensorflow.keras import layers
 from tqdm import tqdm
 
 # 直接在这里修改即可。用 import 导入时，除 epochs、render 外，导入或第一次训练之后再改不起作用。
-# Edit them here. In an imported module only epochs and render can still change: the others were read once.
+# Edit them here. In an imported module epochs and render can still change; the rest is read but once.
 steps_per_epoch = 5000  # 每轮 (epoch) 采样的步数 · steps sampled in each epoch
 epochs = 20  # 训练的轮数 · how many epochs
 # 0.90 大约只看今后 10 步。原文没有把它和 lam 传给 Buffer，实际用的是默认值 0.99（约 100 步）和 0.95。
-# 0.90 looks about ten steps ahead. The article does not pass on gamma and lam: it ran with 0.99, 0.95.
+# 0.90 looks about ten steps ahead. The article does not pass gamma and lam to Buffer, and so ran with its
+# defaults, 0.99 (about a hundred) and 0.95.
 gamma = 0.90  # 折扣因子 · discount factor
 # 概率比朝优势所指的方向偏离 1 超过它，目标函数就不再增加。
-# No reward for pushing a probability ratio outside 1 ± this, the way its advantage asks.
+# Once a probability ratio is outside 1 ± this, the way its advantage asks, the objective grows no more.
 clip_ratio = 0.2
 policy_learning_rate = 3e-4  # 策略网络 (actor) 的学习率 · the actor's learning rate
 value_function_learning_rate = 3e-4  # 价值函数网络 (critic) 的学习率 · the critic's learning rate
@@ -73,7 +74,7 @@ def discounted_cumulative_sums(x, discount):
 
     x: array (n, ...); discount: number from 0 to 1. Returns a float64 array shaped like x.
     例如 x = [1, 1, 1]、discount = 0.9 时得 [2.71, 1.9, 1] · For x = [1, 1, 1], 0.9: [2.71, 1.9, 1].
-    从后往前算，y[t] = x[t] + discount * y[t+1]，正是一个线性滤波器 · From the end, it is a linear filter.
+    从后往前算，y[t] = x[t] + discount * y[t+1]，正是一个线性滤波器 · Which is a linear filter, run backwards.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -84,7 +85,7 @@ class Buffer:
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
         # 优势 Â、回报 R 由 finish_trajectory 算出，其余由 store 存入；不存原文说的“下一个观测和 done 信号”。
-        # CartPole 的观测就是状态 · finish_trajectory fills Â and R, store the rest. Observations are states.
+        # finish_trajectory fills Â and R, store the rest. 观测就是状态 · An observation is the whole state.
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
         self.action_buffer = np.zeros(size, dtype=np.int32)  # a: 0 向左推 left, 1 向右推 right
         self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â
@@ -134,9 +135,10 @@ class Buffer:
         都为正，若不减均值，抽到哪个动作就鼓励哪个，不论好坏。
 
         Return observations (size, observation_dimensions) and, each (size,), actions, advantages, returns,
-        log-probabilities: actions int32, else float32; start over. Advantages get mean 0, deviation 1: what
-        beats the average becomes likelier, the rest rarer. As each step pays +1, nearly all are positive at
-        first: every action sampled, good or bad, would be encouraged. Raises ValueError unless full.
+        log-probabilities: actions int32, else float32. Storing starts over. Advantages get mean 0, deviation
+        1: what beats the average becomes likelier, the rest rarer. As each step pays +1, nearly all are
+        positive at first: every action sampled, good or bad, would be encouraged. Raises ValueError unless
+        full.
         """
         if self.pointer != len(self.reward_buffer):  # 与原文不同：没存满就报错 · Differs: checked
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
@@ -202,22 +204,23 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
     probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
     down; past 1 ± clip_ratio in that direction the objective grows no more: gradient 0. What is clipped is
-    the ratio in the objective, not the weights; ratio itself is free, and pulled back where it strays the
-    other way. Arguments: as `Buffer.get` returns them. Returns the KL, how far the policy is from the one
-    that sampled: estimated after the step (k1 in http://joschu.net/blog/kl-approx.html), so it may be < 0.
+    the ratio in the objective, not the weights; ratio itself is not limited, and where it is outside on the
+    wrong side, the gradient still pulls it back. Arguments: as `Buffer.get` returns them. Returns the KL,
+    how far the policy is from the one that sampled: estimated after the step (k1 in
+    http://joschu.net/blog/kl-approx.html), so it may be negative.
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 最大化 mean(min(ratio * A, bound))，A > 0 时 bound = (1 + ε) A，否则 (1 - ε) A；Adam 求最小，取负。
-        # Maximise mean(min(ratio * A, bound)), bound = (1 + ε) A where A > 0, else (1 - ε) A; Adam minimises.
+        # 即式 7，ε = clip_ratio · Equation 7: min(ratio A, clip(ratio, 1 - ε, 1 + ε) A) = min(ratio A, this).
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
+        # 要最大化它，而优化器求最小，所以取负 · To be maximised, so negated: the optimizer minimises.
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
     kl = tf.reduce_mean(logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer))
-    kl = tf.reduce_sum(kl)  # kl 已是标量，这一行不改变它 · kl is a scalar already: this changes nothing
+    kl = tf.reduce_sum(kl)  # 原文如此；kl 已是标量，值不变 · as in the article; kl is a scalar already
     return kl
 
 
@@ -226,8 +229,8 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 def train_value_function(observation_buffer, return_buffer):
     """更新一次价值函数 (critic)，使 V(s) 接近各状态自己的回报，不是原文说的平均回报。
 
-    Take one Adam step on the critic's mean squared error (Schulman et al. 2017, equation 9): V(s) nears each
-    state's own return. Arguments: as `Buffer.get` returns them.
+    Take one Adam step on the critic's mean squared error (Schulman et al. 2017, equation 9): V(s) moves
+    towards the return sampled from s. Arguments: as `Buffer.get` returns them.
     """
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
@@ -246,7 +249,7 @@ if __name__ == "__main__":
         ("steps_per_epoch", int, "steps sampled in each epoch"),
         ("epochs", int, "how many epochs"),
         ("gamma", float, "discount factor"),
-        ("clip_ratio", float, "no reward for pushing a probability ratio outside 1 plus or minus this"),
+        ("clip_ratio", float, "clipping range of the probability ratio: 1 plus or minus this"),
         ("policy_learning_rate", float, "the actor's learning rate"),
         ("value_function_learning_rate", float, "the critic's learning rate"),
         ("train_policy_iterations", int, "actor updates in each epoch, at most"),
@@ -255,11 +258,11 @@ if __name__ == "__main__":
         ("target_kl", float, "actor updates stop above 1.5 times this KL"),
         ("seed", int, "same seed, same run"),
     ):
-        # 默认值写成字符串，argparse 才会检查它 · As text, because argparse checks only that in a default.
+        # 默认值写成字符串，argparse 才会检查它 · As text: argparse checks a default only if it is text.
         value = str(globals()[name])
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help=meaning)
-    sizes = np.ravel(hidden_sizes).tolist()  # (64) 也算一层 · (64) is one layer, too
-    parser.add_argument("--hidden-sizes", type=int, nargs="+", default=sizes, help="units by layer")
+    units = np.ravel(hidden_sizes).tolist()  # (64) 也算一层 · (64) is one layer, too
+    parser.add_argument("--hidden-sizes", type=int, nargs="+", default=units, help="units by layer")
     parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
     parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
     parser.add_argument("--output-dir", type=os.path.expanduser, default=output_dir, help="output folder")
@@ -268,8 +271,8 @@ if __name__ == "__main__":
     counts = steps_per_epoch, epochs, train_policy_iterations, train_value_iterations, *hidden_sizes
     if min(counts) < 1 or not 0 <= seed < 2**32:
         parser.error("steps, epochs, iterations and hidden sizes must be at least 1, seed 0 to 4294967295")
-    sizes = clip_ratio, policy_learning_rate, value_function_learning_rate, target_kl
-    if not (0 <= gamma <= 1 and 0 <= lam <= 1 and all(0 < size < 1e38 for size in sizes)):
+    positive = clip_ratio, policy_learning_rate, value_function_learning_rate, target_kl
+    if not (0 <= gamma <= 1 and 0 <= lam <= 1 and all(0 < number < 1e38 for number in positive)):
         parser.error("gamma, lam must be 0 to 1; clip_ratio, learning rates, target_kl positive and finite")
 
 # ==== 游戏初始化 · Game and networks ========================================================
@@ -331,7 +334,7 @@ def save_gif(path, frames):
 
 
 def save_files(files):
-    """写文件，全部写完才替换旧的 · Write {path: BytesIO}; all whole before any replaces. Raises OSError."""
+    """写 {path: BytesIO}，全部写完才替换旧文件 · None replaces a file until all are whole. Raises OSError."""
     parts = {path: f"{path}.{os.getpid()}.part" for path in files}  # 各次运行互不干扰 · a run's own
     try:
         for path, part in parts.items():
@@ -353,9 +356,10 @@ def train():
     """训练 epochs 轮：每轮用当前策略采样 steps_per_epoch 步，再更新两个网络，打印平均奖励（每局平均步数）。
 
     Run all epochs: sample with the current policy, update both networks with that, print the average reward.
-    Raises FloatingPointError where the KL or the critic's error is not finite, ValueError as `Buffer.get`.
+    Raises FloatingPointError where the KL or the critic's error is not finite, ValueError as `Buffer.get`
+    does.
     """
-    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断，先清零 · in case it broke off
+    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断 · if interrupted before
     env.seed(seed)  # 与原文不同：固定种子 · Differs: seeded
     observation = env.reset()
     for epoch in tqdm(range(epochs)):
@@ -386,7 +390,8 @@ def rollout(observation):
     """采样一轮。从 Python 调用一次 TensorFlow，开销远大于计算本身，所以把整个循环放进计算图。
 
     Sample one epoch. A call from Python into TensorFlow takes far longer than its work, so the whole loop is
-    a graph. observation: float32 (4,), from a reset. Returns the next epoch's first, and num_episodes.
+    a graph: tf.function turns for and if into operations. observation: float32 (4,), from a reset. Returns
+    the next epoch's first observation, and num_episodes.
     """
     num_episodes = 0
     for t in tf.range(steps_per_epoch):
@@ -395,7 +400,7 @@ def rollout(observation):
         observation = tf.reshape(observation, (1, observation_dimensions))  # 恢复形状 · restores (1, 4)
         logits, action = sample_action(observation)
         # 与原文不同：env.step 与 store 合并为一次 Python 调用，env.step 移到最后，数值不变；省去 terminal。
-        # Differs: env.step and store share one call to Python, so step comes last; same numbers. No terminal.
+        # Differs: env.step and store share one call to Python, so step comes last; same numbers.
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
         step = [observation, action, value_t, logprobability_t]
@@ -425,7 +430,7 @@ def finish_and_reset(observation, done):
 
     Finish the trajectory that led to observation, float32 (4,); return the next one's first. As in the
     article, reaching 200 steps counts as falling (last_value 0). The critic cannot see the step, so like
-    states get different returns: V too low, advantages noisier. Some bootstrap there from the next V.
+    states get different returns: V too low, advantages noisier. Some implementations use the next state's V.
     """
     last_value = 0 if done else critic(observation.reshape(1, -1))
     buffer.finish_trajectory(last_value)
@@ -445,7 +450,7 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
         if kl > 1.5 * target_kl:  # 数据已不能代表当前策略 · the data no longer represent this policy
             break
-    for _ in tf.range(train_value_iterations):
+    for _ in tf.range(train_value_iterations):  # 可与上面的循环同时运行 · may run beside the loop above
         train_value_function(observation_buffer, return_buffer)
     value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)  # 记录用 · for the log
     return kl, iteration + 1, value_loss
@@ -469,7 +474,8 @@ def main():
 # ==== 保存网络、对比与运行（原文没有）· Networks, comparison, start (not in the article) ====
 def save_networks():
     """保存网络 · Save both, for `keras.models.load_model(path, compile=False)`. Raises OSError."""
-    # HDF5 格式 3.10、3.11 都能读；两条警告与此无关 · Both Pythons read HDF5; the warnings do not matter.
+    # HDF5 格式两个版本的 Keras 都能读；下面两行关闭无关的警告。
+    # Both versions of Keras read HDF5; the next two lines silence warnings that do not matter here.
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
     tf.get_logger().setLevel("ERROR")
     files = {f"{output_dir}/actor.h5": io.BytesIO(), f"{output_dir}/critic.h5": io.BytesIO()}
@@ -497,7 +503,7 @@ def side_by_side(before, after):
 
 
 if __name__ == "__main__":
-    if hasattr(sys.stdout, "reconfigure"):  # 终端不认识的字照样输出，每行立即输出 · on any console, at once
+    if hasattr(sys.stdout, "reconfigure"):  # 不认识的字转义，每行立即输出 · escapes; no delay
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         if gif or render:
