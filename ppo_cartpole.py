@@ -1,8 +1,8 @@
 """通过 CartPole 游戏说明 PPO · PPO-Clip teaches a small actor-critic to balance CartPole-v0.
 
 每轮：用当前策略采样 5000 步；算出优势和回报；更新 actor 最多 80 次，KL 太大就提前停；更新 critic 80 次。
-共 20 轮，训练前后各录一局，GIF 存入 outputs。原文指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，各节的
-标题、顺序和名称都照原文；改动处注明“与原文不同”，新增的节注明“原文没有”。一局何时结束，见“游戏初始化”。
+共 20 轮，训练前后各录一局，GIF 存入 outputs。“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，标题、
+顺序、变量名、函数名都照原文；改动处注明“与原文不同”，新增的节注明“原文没有”。
 
 Each epoch: sample 5000 steps with the current policy; work out advantages and returns; update the actor up
 to 80 times, fewer where the KL grows large; update the critic 80 times. That 20 times, with an episode
@@ -11,7 +11,7 @@ headings, order and names, and "Differs" marks departures from it.
 """
 
 # ==== 库准备 · Libraries ====================================================================
-# 原文的版本列表见 requirements.txt · The article's list of versions is in requirements.txt.
+# 原文的版本在 requirements.txt 里，有改动和补充 · The article's versions, mended, are in requirements.txt.
 # 与原文不同：imageio 提前到这里导入，其余是新加的 · Differs: imageio comes early, the rest is new.
 import io
 import os
@@ -25,8 +25,8 @@ import pyglet
 from PIL import Image, ImageDraw
 
 # 须在导入 TensorFlow 之前设置。网络很小，一个运算分给多个线程不会更快；但两个网络可以同时更新，各占一个线程。
-# Set before importing TensorFlow. Nets this small gain nothing from threads within an operation; but the two
-# are independent, so TensorFlow can update them at the same time, on a thread each.
+# Set before importing TensorFlow. Threads within an operation gain nothing in nets this small; but the two
+# nets are independent: TensorFlow can update them at the same time, on a thread each.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示启动信息 · no start-up messages
@@ -42,20 +42,19 @@ from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
 
-# 直接在这里修改即可。用 import 导入时，除 epochs、render 外，导入或第一次训练之后再改不起作用。
+# 直接在这里修改即可。当作模块导入时，只有 epochs、render 可以随时改；其余的导入时或第一次训练时就已读取。
 # Edit them here. In an imported module epochs and render can still change; the rest is read but once.
 steps_per_epoch = 5000  # 每轮 (epoch) 采样的步数 · steps sampled in each epoch
 epochs = 20  # 训练的轮数 · how many epochs
 # 0.90 大约只看今后 10 步。原文没有把它和 lam 传给 Buffer，实际用的是默认值 0.99（约 100 步）和 0.95。
-# 0.90 looks about ten steps ahead. The article does not pass gamma and lam to Buffer, and so ran with its
-# defaults, 0.99 (about a hundred) and 0.95.
+# 0.90 looks about ten steps ahead. The article forgets to pass gamma and lam on: it ran with 0.99, 0.95.
 gamma = 0.90  # 折扣因子 · discount factor
-# 概率比朝优势所指的方向偏离 1 超过它，目标函数就不再增加。
+# 概率比（见 (6)）顺着优势的方向偏离 1 超过这个值，目标函数就不再增加。
 # Once a probability ratio is outside 1 ± this, the way its advantage asks, the objective grows no more.
 clip_ratio = 0.2
 policy_learning_rate = 3e-4  # 策略网络 (actor) 的学习率 · the actor's learning rate
 value_function_learning_rate = 3e-4  # 价值函数网络 (critic) 的学习率 · the critic's learning rate
-train_policy_iterations = 80  # 每轮最多更新策略的次数 · actor updates in each epoch, at most
+train_policy_iterations = 80  # 每轮更新策略的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新价值函数的次数 · critic updates in each epoch
 lam = 0.97  # 广义优势估计 (GAE) 的 λ · the λ of GAE, generalized advantage estimation
 # 是界限，不是要达到的目标：KL 一超过它的 1.5 倍，本轮就不再更新策略。
@@ -66,8 +65,7 @@ render = False  # 训练时是否显示画面 · a live window while training
 
 
 # ==== 模型定义 · Model definition ===========================================================
-# actor、critic、num_actions 和两个优化器在后面的“游戏初始化”里创建。
-# actor, critic, num_actions and the two optimizers are made later, in 游戏初始化 (Game and networks).
+# actor、critic、num_actions 等在“游戏初始化”里创建 · actor, critic, num_actions: see Game and networks.
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
     """每一项加上其后各项的折扣和 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
@@ -85,7 +83,7 @@ class Buffer:
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
         # 优势 Â、回报 R 由 finish_trajectory 算出，其余由 store 存入；不存原文说的“下一个观测和 done 信号”。
-        # finish_trajectory fills Â and R, store the rest. 观测就是状态 · An observation is the whole state.
+        # finish_trajectory fills Â and R, store the rest. 观测就是状态 s · Here, observations are states.
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
         self.action_buffer = np.zeros(size, dtype=np.int32)  # a: 0 向左推 left, 1 向右推 right
         self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â
@@ -108,8 +106,8 @@ class Buffer:
     def finish_trajectory(self, last_value=0):
         """一条轨迹结束时，计算其中每一步的优势和回报。
 
-        优势：动作的结果比 critic 预期的好多少，这里把 TD 误差按 γλ 求折扣累计和 (GAE)。λ 小则更相信 critic，
-        大则更相信采样到的奖励，但波动也大。回报：从这一步起奖励的折扣累计和，也是 critic 的学习目标。
+        优势：动作的结果比 critic 预期的好多少。一步的结果与预期之差是 TD 误差，按 γλ 求折扣累计和 (GAE)：
+        λ 小则更相信 critic，大则更相信采样到的奖励，但波动也大。回报：今后奖励的折扣累计和，critic 的目标。
         last_value：一局结束时为 0；因一轮采满而截断时为下一个状态的 V，代替其后没有看到的奖励。
 
         Compute advantages and returns of the steps since the last call. An advantage says how much better an
@@ -119,11 +117,11 @@ class Buffer:
         0 where the episode is over; where the epoch's end cut it off, V of the next state, float32 (1,).
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
-        # last_value 代表截断之后的全部奖励；末行的 [:-1] 把它自己那一项去掉。
+        # last_value 代表截断之后的全部奖励；求回报那一行末尾的 [:-1] 去掉它自己那一项。
         # last_value stands for all rewards after the cut; [:-1] drops it from the returns.
         rewards = np.append(self.reward_buffer[path_slice], last_value)
         values = np.append(self.value_buffer[path_slice], last_value)
-        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]  # TD 误差 · TD errors
+        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]  # TD 误差 δ · TD errors
         self.advantage_buffer[path_slice] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
         self.return_buffer[path_slice] = discounted_cumulative_sums(rewards, self.gamma)[:-1]
         self.trajectory_start_index = self.pointer
@@ -199,7 +197,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     ratio 是动作现在的概率与采样时的概率之比。优势为正，目标函数推动它变大；优势为负，推动它变小；顺着这个方向
     越过 1 ± clip_ratio 后，目标函数不再增加，梯度为 0。裁剪的是目标函数里的概率比，不是原文说的权重；ratio
     本身仍可越界，朝反方向越界时，梯度照样把它拉回来。
-    KL 是新策略与采样时的策略相差多少，更新之后用采样到的动作估计，可能为负。
+    KL 衡量新策略与采样时的策略相差多少；它是更新之后用采样到的动作估计的，所以可能为负。
 
     Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
     probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
@@ -211,11 +209,11 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 即式 7，ε = clip_ratio · Equation 7: min(ratio A, clip(ratio, 1 - ε, 1 + ε) A) = min(ratio A, this).
+        # 即式 7，ε：clip_ratio · Equation 7: min(ratio A, clip(ratio, 1 - ε, 1 + ε) A) = min(ratio A, this).
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
-        # 要最大化它，而优化器求最小，所以取负 · To be maximised, so negated: the optimizer minimises.
+        # 要使它最大，而优化器只求最小，所以取负 · To be maximised, so negated: the optimizer minimises.
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
@@ -238,7 +236,7 @@ def train_value_function(observation_buffer, return_buffer):
     value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
 
 
-# ==== 命令行（原文没有）· Command line (not in the article) =================================
+# ==== 命令行（原文没有，可以跳过）· Command line (not in the article; may be skipped) =======
 seed = 0  # 随机种子，相同则结果相同 · random seed: same seed, same run
 gif = True  # 是否保存 GIF · record the GIFs
 output_dir = "outputs"  # 输出目录 · where a run leaves its files
@@ -261,7 +259,7 @@ if __name__ == "__main__":
         # 默认值写成字符串，argparse 才会检查它 · As text: argparse checks a default only if it is text.
         value = str(globals()[name])
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help=meaning)
-    units = np.ravel(hidden_sizes).tolist()  # (64) 也算一层 · (64) is one layer, too
+    units = np.ravel(hidden_sizes).tolist()  # (64) 是一个数，也当作一层 · or a number: one layer
     parser.add_argument("--hidden-sizes", type=int, nargs="+", default=units, help="units by layer")
     parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
     parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
@@ -276,7 +274,7 @@ if __name__ == "__main__":
         parser.error("gamma, lam must be 0 to 1; clip_ratio, learning rates, target_kl positive and finite")
 
 # ==== 游戏初始化 · Game and networks ========================================================
-keras.utils.set_random_seed(seed)  # 与原文不同：固定种子，结果可以重复 · Differs: seeded, so runs repeat
+keras.utils.set_random_seed(seed)  # 与原文不同：固定种子，结果可以重现 · Differs: seeded, so runs repeat
 # 与原文不同：没有显示器也能画 · Differs: draws without a display, too.
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
 # 杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位或走满 200 步，一局就结束。
@@ -309,7 +307,7 @@ def record_gif(path):
     env.seed(seed)  # 与原文不同：两局从同一个状态开始 · Differs: both episodes start alike
     start = env.reset()
     frames, done = [], False
-    while not done:  # 与原文不同：原文最多录 steps_per_epoch 步，可能录不完 · Differs: the whole episode
+    while not done:  # 与原文不同：steps_per_epoch 很小时，也录完一局 · Differs: always the whole episode
         frames.append(env.render(mode="rgb_array"))
         start = start.reshape(1, -1)
         logits, action = sample_action(start)
@@ -323,9 +321,10 @@ def record_gif(path):
 def save_gif(path, frames):
     """把各帧写成循环播放的 GIF · Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
 
-    Raises OSError. 写不完就不替换旧文件 · An earlier file stays until this one is complete.
+    Raises OSError. 没写完就不替换旧文件 · An earlier file stays until this one is complete.
     """
-    # 与原文不同：先写入内存；每秒 20 帧，不是 10；只存变化 · Differs: in memory; 20 a second; changes only.
+    # 与原文不同：先写入内存；每秒 20 帧，不是 10；每帧只存有变化的部分。
+    # Differs: written in memory first; 20 pictures a second, not 10; of each, only what has changed.
     data = io.BytesIO()
     with imageio.get_writer(data, "GIF", mode="I", fps=20, subrectangles=True) as writer:
         for frame in frames:
@@ -349,22 +348,23 @@ def save_files(files):
 
 
 # ==== 模型训练 · Training ===================================================================
-# 与原文不同：拆成函数，外层在前 · Differs: functions, outer first. 原文 the article → 这里 here:
-# for epoch → train; for t → rollout; env.step, buffer.store → step_and_store; if terminal → finish_and_reset;
-# 两个 for _ (both) → update; print → train 末尾 (its end). main 调用 train · main, below, calls train.
+# 与原文不同：拆成函数，外层在前，由 main 调用。for epoch → train；for t → rollout；env.step 和 buffer.store →
+# step_and_store；if terminal → finish_and_reset；两个 for _ → update；print → train 的末尾。
+# Differs: functions, outer first, called by main. For each epoch: train; for each t: rollout, which calls
+# step_and_store and, where an episode is over, finish_and_reset; both inner loops over updates: update.
 def train():
     """训练 epochs 轮：每轮用当前策略采样 steps_per_epoch 步，再更新两个网络，打印平均奖励（每局平均步数）。
 
     Run all epochs: sample with the current policy, update both networks with that, print the average reward.
-    Raises FloatingPointError where the KL or the critic's error is not finite, ValueError as `Buffer.get`
-    does.
+    Raises FloatingPointError where the KL or the critic's error is not finite, ValueError as `Buffer.get`.
     """
-    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断 · if interrupted before
+    # 与原文不同：上次训练可能中断过，先清零 · Differs: an earlier training may have been interrupted.
+    buffer.pointer, buffer.trajectory_start_index = 0, 0
     env.seed(seed)  # 与原文不同：固定种子 · Differs: seeded
     observation = env.reset()
     for epoch in tqdm(range(epochs)):
-        # 与原文不同：窗口只能由主线程画，故改为逐步执行 (eager)，不用计算图。
-        # Differs: only the main thread can draw a window: rollout then runs step by step, not as a graph.
+        # 与原文不同：render 为 True 时逐步执行，不用计算图，因为窗口只能由主线程画。
+        # Differs: where render is on, step by step, not as a graph: only the main thread can draw a window.
         sample = rollout.python_function if render else rollout
         observation, num_episodes = sample(observation)
         kl, policy_iterations, value_loss = update(*buffer.get())
@@ -379,12 +379,13 @@ def train():
         tf.summary.scalar("KL", kl, epoch + 1)
         tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
         tf.summary.scalar("value loss", value_loss, epoch + 1)
-        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)  # 估计 · estimate
+        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)  # 估计值 · estimate
         # 与原文不同：print 会打断进度条 · Differs: print would tear the progress bar.
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
 
 
-# numpy_function 的返回值没有形状信息，故 None · What numpy_function returns has no shape, hence None.
+# 与原文不同：放进计算图 (tf.function, tf.range)。numpy_function 的返回值没有形状信息，所以这里写 None。
+# Differs: a graph (tf.function, tf.range). What numpy_function returns has no shape, hence None.
 @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
 def rollout(observation):
     """采样一轮。从 Python 调用一次 TensorFlow，开销远大于计算本身，所以把整个循环放进计算图。
@@ -397,7 +398,7 @@ def rollout(observation):
     for t in tf.range(steps_per_epoch):
         if render:
             env.render()
-        observation = tf.reshape(observation, (1, observation_dimensions))  # 恢复形状 · restores (1, 4)
+        observation = tf.reshape(observation, (1, observation_dimensions))  # 补上形状 · restores the shape
         logits, action = sample_action(observation)
         # 与原文不同：env.step 与 store 合并为一次 Python 调用，env.step 移到最后，数值不变；省去 terminal。
         # Differs: env.step and store share one call to Python, so step comes last; same numbers.
@@ -445,14 +446,14 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
     updates; it is known only after a step, which stands. Returns the KL, how many actor updates were made,
     and the critic's mean squared error.
     """
-    # 与原文不同：用 tf.range 放进计算图；iteration 用来计次数 · Differs: tf.range: in the graph, counted.
+    # 与原文不同：整个放进计算图 (tf.function, tf.range)；iteration 用来计次数 · Differs: a graph, counted.
     for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
         if kl > 1.5 * target_kl:  # 数据已不能代表当前策略 · the data no longer represent this policy
             break
-    for _ in tf.range(train_value_iterations):  # 可与上面的循环同时运行 · may run beside the loop above
+    for _ in tf.range(train_value_iterations):  # 可与上面的循环同时进行 · may run beside the loop above
         train_value_function(observation_buffer, return_buffer)
-    value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)  # 记录用 · for the log
+    value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)  # 写日志用 · for the log
     return kl, iteration + 1, value_loss
 
 
@@ -474,7 +475,7 @@ def main():
 # ==== 保存网络、对比与运行（原文没有）· Networks, comparison, start (not in the article) ====
 def save_networks():
     """保存网络 · Save both, for `keras.models.load_model(path, compile=False)`. Raises OSError."""
-    # HDF5 格式两个版本的 Keras 都能读；下面两行关闭无关的警告。
+    # 两个版本的 Keras 都能读 HDF5；下面两行屏蔽无关紧要的警告。
     # Both versions of Keras read HDF5; the next two lines silence warnings that do not matter here.
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
     tf.get_logger().setLevel("ERROR")
@@ -503,7 +504,7 @@ def side_by_side(before, after):
 
 
 if __name__ == "__main__":
-    if hasattr(sys.stdout, "reconfigure"):  # 不认识的字转义，每行立即输出 · escapes; no delay
+    if hasattr(sys.stdout, "reconfigure"):  # 写不出的字用转义，每行立即输出 · escapes; no delay
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         if gif or render:
