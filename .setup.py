@@ -16,6 +16,7 @@ VERSIONS, BIN, VENV = ["3.10", "3.11"], "Scripts" if os.name == "nt" else "bin",
 MARK = VENV / "made-by-setup.txt"  # empty until all is installed, then what the lists said
 NO_PACKAGES = "pip could not install. Check the network (PIP_INDEX_URL names a mirror) and the disk (2 GB)"
 NO_PYTHON = "no Python 3.10 or 3.11, and none to fetch. Install one, or set UV_PYTHON_INSTALL_MIRROR"
+NO_ROOM = "python -m venv failed. The lines above say why: the disk (2 GB), or the folder's name"
 NO_VENV = "this Python cannot make environments. Debian, Ubuntu: apt-get install python3-venv"
 
 
@@ -32,7 +33,7 @@ def run(reason, *command):
 
 def runs(version, *command):
     """Whether the command is that Python, and one that can make environments."""
-    code = f"import ensurepip, sys; sys.exit('{version}' != '%d.%d' % sys.version_info[:2])"
+    code = f"import ensurepip, ssl, sys; sys.exit('{version}' != '%d.%d' % sys.version_info[:2])"
     try:
         return not subprocess.run([*command, "-c", code], stderr=subprocess.DEVNULL).returncode
     except OSError:  # there is no such command
@@ -49,8 +50,10 @@ def lock():
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):
         fail("another set-up is at work here. Wait until it has ended, then try again")
+    except OSError:  # this file system, a network's perhaps, has no locks
+        pass
 
 
 def find_python(versions):
@@ -74,7 +77,7 @@ def make_venv(versions):
     for path in VENV.iterdir():
         if path != MARK:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    run(NO_PACKAGES, *python, "-m", "venv", VENV)
+    run(NO_ROOM, *python, "-m", "venv", VENV)
 
 
 def main():
@@ -85,6 +88,7 @@ def main():
     options = parser.parse_args()
     os.chdir(Path(__file__).resolve().parent)
     os.environ.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_QUIET="" if sys.stdout.isatty() else "1")
+    os.environ["PYTHONPATH"] = ""  # pip would take what is there for installed
     versions = [options.python] if options.python else VERSIONS
     lists = ["requirements.txt", "tests/requirements.txt"][: 2 if options.tests else 1]
     wanted = [Path(path).read_bytes() for path in lists]

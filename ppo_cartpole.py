@@ -52,8 +52,8 @@ gamma = 0.90  # 折扣因子 · discount factor
 # 概率比（见 (6)）顺着优势的方向偏离 1 超过这个值，目标函数就不再增加。
 # Once a probability ratio is outside 1 ± this, the way its advantage asks, the objective grows no more.
 clip_ratio = 0.2
-policy_learning_rate = 3e-4  # 策略网络 (actor) 的学习率 · the actor's learning rate
-value_function_learning_rate = 3e-4  # 价值函数网络 (critic) 的学习率 · the critic's learning rate
+policy_learning_rate = 3e-4  # 策略网络 actor 的学习率 · the actor's learning rate
+value_function_learning_rate = 3e-4  # 价值函数（值函数）网络 critic 的学习率 · the critic's learning rate
 train_policy_iterations = 80  # 每轮更新策略的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新价值函数的次数 · critic updates in each epoch
 lam = 0.97  # 广义优势估计 (GAE) 的 λ · the λ of GAE, generalized advantage estimation

@@ -73,6 +73,7 @@ def test_troubleshooting_names_the_messages(half):
         "this Python cannot make environments",
         "no Python 3.10 or 3.11, and none to fetch",
         "pip could not install",
+        "python -m venv failed",
         ".venv was not made by .setup.py",
         ".venv has Python",
         "another set-up is at work here",

@@ -57,7 +57,7 @@ class Machine:
 def machine(tmp_path, monkeypatch):
     """A machine with Python 3.10 that runs the set-up."""
     monkeypatch.chdir(tmp_path)
-    for name in "PIP_QUIET", "PIP_DISABLE_PIP_VERSION_CHECK":
+    for name in "PIP_QUIET", "PIP_DISABLE_PIP_VERSION_CHECK", "PYTHONPATH":
         monkeypatch.setenv(name, "")
     machine = Machine(tmp_path, monkeypatch)
     machine.pythons = {os.path.realpath(sys.executable): "3.10"}
@@ -162,7 +162,12 @@ def test_another_version_is_left_alone(machine, options, found):
 
 @pytest.mark.parametrize(
     "moment, reason",
-    [("--clear .uv", "apt-get install python3-venv"), ("uv venv", "no Python 3.10"), ("-r req", "PIP_INDEX")],
+    [
+        ("--clear .uv", "apt-get install python3-venv"),
+        ("uv venv", "no Python 3.10"),
+        (" -m venv .venv", "venv failed"),
+        ("-r req", "PIP_INDEX"),
+    ],
 )
 def test_where_something_is_missing_one_line_says_what_to_do(machine, moment, reason):
     if moment != "-r req":
