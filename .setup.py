@@ -73,7 +73,7 @@ def make_venv(versions):
     python = find_python(versions)
     print(f"Setting up .venv with {python[0]}: minutes, and 0.4 GB to fetch", file=sys.stderr)
     VENV.mkdir(exist_ok=True)
-    MARK.touch()
+    MARK.write_bytes(b"")
     for path in VENV.iterdir():
         if path != MARK:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

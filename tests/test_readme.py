@@ -53,6 +53,8 @@ def test_both_halves_have_the_same_commands():
         [block for block in blocks(half) if block[0] in ("bash", "sh")] for half in (ENGLISH, CHINESE)
     )
     assert english == chinese and len(english) >= 3
+    pins = re.findall(r'"((?:pip|setuptools|wheel)==.*?)"', SETUP)
+    assert len(pins) == 3 and all(pin in dict(english)["sh"] for pin in pins)
     # What stands in the text: programs of .venv, apt-get and conda.
     pattern = r"`((?:\.venv/bin|apt-get|conda|bash) ?[^`\n]*|--[a-z]+(?:-[a-z]+)*[^`\n]*)`"
     english, chinese = (set(re.findall(pattern, half)) for half in (ENGLISH, CHINESE))
@@ -172,10 +174,10 @@ def test_the_ratios_are_those_of_the_times_and_both_halves_have_them():
 @HALVES
 def test_the_examples_pictures_play_and_take_the_steps_that_are_named(half):
     (shown,) = (text for language, text in blocks(half) if language == "text")
-    steps = dict(re.findall(r"^outputs/(\S+\.gif): .*? (\d+) 步", shown, re.M))
-    assert len(steps) == 2
+    steps = re.findall(r"^outputs/(\S+\.gif): .*? (\d+) 步 · this episode took (\d+) steps$", shown, re.M)
+    assert len(steps) == 2 and all(one == other for _, one, other in steps)
     lengths = {name: len(decode(shipped(f"outputs/example/{name}"))) - 20 for name in GIFS}
-    assert {name: int(number) for name, number in steps.items()}.items() <= lengths.items()
+    assert {name: int(number) for name, number, _ in steps}.items() <= lengths.items()
     assert lengths["训练前后对比.gif"] == max(lengths.values())
     assert all(f"](outputs/example/{name})" in half for name in lengths)
 

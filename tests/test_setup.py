@@ -119,18 +119,28 @@ def test_what_is_whole_is_left_as_it_is_and_the_tests_list_is_added(machine):
     assert third[-1] == f"{machine.python} -m pip install -r requirements.txt"
 
 
-@pytest.mark.parametrize("arguments", [[], ["tests"]])
-@pytest.mark.parametrize("moment", [" -m venv .venv", "install pip", "install -r"])
-def test_killed_at_any_moment_it_heals(machine, arguments, moment):
+@pytest.mark.parametrize("before", [None, [], ["tests"]])  # nothing, whole, whole with the tests' list
+@pytest.mark.parametrize("moment", [" -m venv .venv", "install pip", "install -r", "rmtree"])
+def test_killed_at_any_moment_it_heals(machine, monkeypatch, moment, before):
+    if before is not None:
+        machine.set_up(*before)
+        (machine.folder / "requirements.txt").write_text("changed == 1.0")
+        if moment != "install -r":  # the base Python is gone: all is made anew
+            machine.pythons[machine.python] = None
+    (machine.folder / ".venv").mkdir(exist_ok=True)
     machine.breaks = moment, KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
-        machine.set_up(*arguments)
+    with monkeypatch.context() as patch:
+        if moment == "rmtree":
+            machine.breaks = " -m venv .venv", KeyboardInterrupt()
+            patch.setattr(shutil, "rmtree", lambda path: machine.run("", f"{path} -m venv .venv"))
+        with pytest.raises(KeyboardInterrupt):
+            machine.set_up()
     (machine.folder / ".venv" / "half a package").mkdir()
     machine.breaks = None
-    commands, line = machine.set_up(*arguments)
+    commands, line = machine.set_up()
     assert line is None and commands[0].endswith(" -m venv .venv") and "-r" in commands[-1]
     assert not (machine.folder / ".venv" / "half a package").exists()
-    assert machine.set_up(*arguments) == ([], None)
+    assert machine.set_up() == ([], None)
 
 
 def test_a_list_that_cannot_be_had_costs_no_environment_that_works(machine):
@@ -178,8 +188,16 @@ def test_where_something_is_missing_one_line_says_what_to_do(machine, moment, re
     assert "README.md" in line
 
 
-def test_two_at_once_do_not_work_in_the_same_folder(machine):
-    machine.lock()  # a set-up under way
+def test_programs_are_where_this_system_has_them(machine):
+    assert os.path.isdir(os.path.join(sys.prefix, machine.script.BIN))
+
+
+def test_two_at_once_do_not_work_in_the_same_folder(machine, monkeypatch):
+    opened, open_ = [], os.open
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", lambda *arguments: opened.append(open_(*arguments)) or opened[-1])
+        machine.lock()  # a set-up under way
+    assert [os.get_inheritable(file) for file in opened] == [True], "pip may outlive the set-up"
     machine.script.lock = machine.lock
     commands, line = machine.set_up()
     assert commands == [] and "another set-up is at work here" in line
