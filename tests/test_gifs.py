@@ -1,5 +1,6 @@
 """The GIFs, decoded by another library than the one that wrote them, and the saved networks."""
 
+import io
 import os
 import re
 import shutil
@@ -133,17 +134,7 @@ def test_side_by_side_says_the_step_and_how_it_ended(ppo, tmp_path, shorter):
 def test_files_are_whole_before_any_of_them_replaces_an_earlier_one(ppo, tmp_path, monkeypatch):
     ppo.output_dir = str(tmp_path)
     paths = [tmp_path / name for name in ("actor.h5", "critic.h5", "episode.gif")]
-    for path in paths:
-        path.write_bytes(b"earlier")
-        if os.path.exists("/dev/full"):  # a disk that really is full takes all but the first
-            (tmp_path / f"{path.name}.{os.getpid()}.part").symlink_to("/dev/full")
     pictures = list(np.random.default_rng(0).integers(0, 255, (3, 90, 90, 3), dtype=np.uint8))
-    if os.path.exists("/dev/full"):
-        (tmp_path / f"actor.h5.{os.getpid()}.part").unlink()
-        for save in ppo.save_networks, lambda: ppo.save_gif(paths[2], pictures):
-            with pytest.raises(OSError, match="No space left"):
-                save()
-    assert [path.read_bytes() for path in paths] == [b"earlier"] * 3
     moves, replace = [], os.replace
     monkeypatch.setattr(os, "replace", lambda *pair: moves.append(pair) or replace(*pair))
     ppo.save_networks()
@@ -152,6 +143,24 @@ def test_files_are_whole_before_any_of_them_replaces_an_earlier_one(ppo, tmp_pat
     assert all(str(os.getpid()) in part for part, _ in moves), "another run would write the same part"
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     assert len(decode(paths[2])) == 3
+    for path in paths:
+        path.write_bytes(b"earlier")
+        if os.path.exists("/dev/full"):  # a disk that really is full takes all but the first
+            (tmp_path / f"{path.name}.{os.getpid()}.part").symlink_to("/dev/full")
+    if os.path.exists("/dev/full"):
+        (tmp_path / f"actor.h5.{os.getpid()}.part").unlink()
+        for save in ppo.save_networks, lambda: ppo.save_gif(paths[2], pictures):
+            with pytest.raises(OSError, match="No space left"):
+                save()
+    assert [path.read_bytes() for path in paths] == [b"earlier"] * 3
+
+    class Interrupted:
+        def getvalue(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ppo.save_files({tmp_path / "one": io.BytesIO(b"whole"), tmp_path / "two": Interrupted()})
+    assert sorted(tmp_path.iterdir()) == sorted(paths), "something unfinished is left"
 
 
 def test_the_networks_load_without_the_script_and_without_a_warning(ppo, tmp_path, recwarn):

@@ -46,6 +46,7 @@ class Machine:
         """Run the set-up; return the commands it would have run, and the line it ended with."""
         self.commands, line = [], None
         self.monkeypatch.setattr(sys, "argv", [".setup.py", *arguments])
+        os.chdir(self.folder / "tests")  # it works from any folder
         try:
             self.script.main()
         except SystemExit as exit_:

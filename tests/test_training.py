@@ -111,7 +111,7 @@ def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, lim
     assert printed == [epoch["average reward"] for epoch in epochs]
     if "target_kl" in values:  # one epoch stopped on the KL, another did not; several trajectories
         iterations = {epoch["policy iterations"] for epoch in epochs}
-        assert min(iterations) < 12 == max(iterations)
+        assert min(iterations) < 12 == max(iterations), "the KL stopped in all epochs or in none"
         assert all(average < 75 for average in printed)
 
 
@@ -152,6 +152,16 @@ def test_training_starts_with_an_empty_buffer_also_after_it_broke_off(build):
     ppo.buffer.pointer, ppo.buffer.trajectory_start_index = 24, 20
     ppo.buffer.advantage_buffer[:] = np.nan
     ppo.train()
+
+
+def test_an_epoch_that_is_printed_is_in_the_log(build, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tf.summary, "scalar", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(steps_per_epoch=9, epochs=1).train()
+    assert "完成" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("epoch, kl, loss", [(1, np.nan, 0.0), (2, np.inf, 0.0), (3, 0.0, np.nan)])
