@@ -142,7 +142,7 @@ def measure(command, bar):
         [sys.executable, *map(str, command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        encoding="utf-8",
+        text=True,
         env=environment,
     ) as process:
         for line in process.stdout:

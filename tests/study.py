@@ -91,7 +91,7 @@ def measure(job):
                 [sys.executable, SCRIPT, *options],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                encoding="utf-8",
+                text=True,
                 check=True,
             ).stdout
             actor = ppo.keras.models.load_model(f"{folder}/actor.h5", compile=False)
