@@ -1,18 +1,21 @@
-"""通过 CartPole 游戏说明 PPO · PPO-Clip teaches a small actor-critic to balance CartPole-v0.
+# SPDX-License-Identifier: Apache-2.0
+"""通过 CartPole 游戏说明 PPO · PPO on CartPole
 
-每轮：用当前策略采样 5000 步；算出优势和回报；更新 actor 最多 80 次，KL 太大就提前停；更新 critic 80 次。
-共 20 轮，训练前后各录一局，GIF 存入 outputs。“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，标题、
-顺序、变量名、函数名都照原文；改动处注明“与原文不同”，新增的节注明“原文没有”。
+两个小网络学会不让推车上的杆子倒下：actor 选择动作，critic 预测还能得到多少奖励。每轮 (epoch) 先用当前策略
+玩 5000 步，再用这些数据更新两个网络，共 20 轮。训练前后各录一局，GIF 存入 outputs。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》：标题、顺序、名称都照它；数值、文件或看到的东西与它
+不同之处，注明“与原文不同”。
 
-Each epoch: sample 5000 steps with the current policy; work out advantages and returns; update the actor up
-to 80 times, fewer where the KL grows large; update the critic 80 times. That 20 times, with an episode
-recorded before and after: GIFs in `outputs`. "The article" is a Chinese tutorial; this file keeps its
-headings, order and names, and "Differs" marks departures from it.
+Two small networks learn to keep the pole on a cart from falling: the actor chooses actions, the critic
+predicts the rewards still to come. Each of 20 epochs plays 5000 steps with the current policy, then updates
+both networks with that data. An episode before and one after the training become GIFs in outputs.
+"The article" is a Chinese tutorial: headings, order and names are its own. "Differs" marks where a number,
+a file or what one sees is not.
+
+[PPO] Schulman et al. 2017, arxiv.org/abs/1707.06347. [GAE] Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
 
 # ==== 库准备 · Libraries ====================================================================
-# 原文的版本在 requirements.txt 里，有改动和补充 · The article's versions, mended, are in requirements.txt.
-# 与原文不同：imageio 提前到这里导入，其余是新加的 · Differs: imageio comes early, the rest is new.
 import io
 import os
 import sys
@@ -24,12 +27,13 @@ import imageio
 import pyglet
 from PIL import Image, ImageDraw
 
-# 须在导入 TensorFlow 之前设置。网络很小，一个运算分给多个线程不会更快；但两个网络可以同时更新，各占一个线程。
-# Set before importing TensorFlow. Threads within an operation gain nothing in nets this small; but the two
-# nets are independent: TensorFlow can update them at the same time, on a thread each.
+# 与原文不同：网络很小，一个运算只用一个线程，两个网络同时更新；oneDNN 在这里反而慢，不用；不显示启动信息。
+# Differs: as the networks are small, an operation has one thread, and both are updated at the same time;
+# oneDNN, slower here, is off, and so are the start-up messages.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示启动信息 · no start-up messages
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # ==== 超参数设置 · Imports and hyperparameters ==============================================
 import time
@@ -42,60 +46,59 @@ from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
 
-# 直接在这里修改即可。当作模块导入时，只有 epochs、render 可以随时改；其余的导入时或第一次训练时就已读取。
-# Edit them here. In an imported module epochs and render can still change; the rest is read but once.
-steps_per_epoch = 5000  # 每轮 (epoch) 采样的步数 · steps sampled in each epoch
-epochs = 20  # 训练的轮数 · how many epochs
-# 0.90 大约只看今后 10 步。原文没有把它和 lam 传给 Buffer，实际用的是默认值 0.99（约 100 步）和 0.95。
-# 0.90 looks about ten steps ahead. The article forgets to pass gamma and lam on: it ran with 0.99, 0.95.
-gamma = 0.90  # 折扣因子 · discount factor
-# 概率比（见 (6)）顺着优势的方向偏离 1 超过这个值，目标函数就不再增加。
-# Once a probability ratio is outside 1 ± this, the way its advantage asks, the objective grows no more.
-clip_ratio = 0.2
-policy_learning_rate = 3e-4  # 策略网络 actor 的学习率 · the actor's learning rate
-value_function_learning_rate = 3e-4  # 价值函数（值函数）网络 critic 的学习率 · the critic's learning rate
-train_policy_iterations = 80  # 每轮更新策略的次数上限 · actor updates in each epoch, at most
-train_value_iterations = 80  # 每轮更新价值函数的次数 · critic updates in each epoch
-lam = 0.97  # 广义优势估计 (GAE) 的 λ · the λ of GAE, generalized advantage estimation
-# 是界限，不是要达到的目标：KL 一超过它的 1.5 倍，本轮就不再更新策略。
-# A threshold, not a target: the epoch's actor updates stop once the KL exceeds 1.5 times this.
-target_kl = 0.01
-hidden_sizes = (64, 64)  # 每个隐藏层的神经元个数 · units in each hidden layer
-render = False  # 训练时是否显示画面 · a live window while training
+steps_per_epoch = 5000  # 每轮采样的步数 · steps in each epoch
+epochs = 20  # 训练的轮数 · number of epochs
+gamma = 0.90  # 折扣因子 γ，见 (1)、(2) · discount factor γ, see (1), (2)
+clip_ratio = 0.2  # 裁剪范围 ε，见 (6) · clipping range ε, see (6)
+policy_learning_rate = 3e-4  # actor 的学习率 · learning rate of the actor
+value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of the critic
+train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
+train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
+lam = 0.97  # 优势估计的 λ，见 (2) · λ of the advantages, see (2)
+target_kl = 0.01  # KL 的界限，见 update · limit of the KL, see update
+hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
+render = False  # 训练时显示画面 · a live window while training
+
+seed = 0  # 原文没有：随机种子 · not in the article: random seed
+gif = True  # 原文没有：是否录制 · not in the article: record the GIFs
+output_dir = "outputs"  # 原文没有：输出目录 · not in the article: folder for the files
 
 
 # ==== 模型定义 · Model definition ===========================================================
-# actor、critic、num_actions 等在“游戏初始化”里创建 · actor, critic, num_actions: see Game and networks.
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
-    """每一项加上其后各项的折扣和 · y[t] = x[t] + discount * x[t+1] + discount**2 * x[t+2] + ...
+    """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    x: array (n, ...); discount: number from 0 to 1. Returns a float64 array shaped like x.
-    例如 x = [1, 1, 1]、discount = 0.9 时得 [2.71, 1.9, 1] · For x = [1, 1, 1], 0.9: [2.71, 1.9, 1].
-    从后往前算，y[t] = x[t] + discount * y[t+1]，正是一个线性滤波器 · Which is a linear filter, run backwards.
+    每一项，加上其后各项的折扣和。例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。
+    从后往前算，它是一个线性滤波器，所以用 lfilter。
+
+    Each item plus the discounted items after it: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1].
+    From the last item to the first it is a linear filter, hence lfilter.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """一轮的数据，以及用 gamma、lam 算出的优势和回报 · An epoch's steps, advantages and returns."""
+    """一轮采样的数据，以及由此算出的优势和回报。
+    The steps of one epoch, and the advantages and returns worked out from them.
+    """
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
-        # 优势 Â、回报 R 由 finish_trajectory 算出，其余由 store 存入；不存原文说的“下一个观测和 done 信号”。
-        # finish_trajectory fills Â and R, store the rest. 观测就是状态 s · Here, observations are states.
-        self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s
-        self.action_buffer = np.zeros(size, dtype=np.int32)  # a: 0 向左推 left, 1 向右推 right
-        self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â
-        self.reward_buffer = np.zeros(size, dtype=np.float32)  # r
-        self.return_buffer = np.zeros(size, dtype=np.float32)  # R
-        self.value_buffer = np.zeros(size, dtype=np.float32)  # V(s)
+        self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s 状态 · state
+        self.action_buffer = np.zeros(size, dtype=np.int32)  # a 动作 · action
+        self.advantage_buffer = np.zeros(size, dtype=np.float32)  # Â 优势 · advantage
+        self.reward_buffer = np.zeros(size, dtype=np.float32)  # r 奖励 · reward
+        self.return_buffer = np.zeros(size, dtype=np.float32)  # R 回报 · return
+        self.value_buffer = np.zeros(size, dtype=np.float32)  # V 价值 · value
         self.logprobability_buffer = np.zeros(size, dtype=np.float32)  # log π(a|s)
         self.gamma, self.lam = gamma, lam
         self.pointer, self.trajectory_start_index = 0, 0
 
     def store(self, observation, action, reward, value, logprobability):
-        """存入一步的数据 · Append one step: s, a, r, V(s), log π(a|s). Raises IndexError when full."""
+        """存入一步：s、a、r、V(s)、log π(a|s)。已经存满时抛出 IndexError。
+        Store one step: s, a, r, V(s), log π(a|s). Raises IndexError when full.
+        """
         self.observation_buffer[self.pointer] = observation
         self.action_buffer[self.pointer] = action
         self.reward_buffer[self.pointer] = reward
@@ -104,45 +107,43 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """一条轨迹结束时，计算其中每一步的优势和回报。
+        """R[t] = r[t] + γ R[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, 16]
 
-        优势：动作的结果比 critic 预期的好多少。一步的结果与预期之差是 TD 误差，按 γλ 求折扣累计和 (GAE)：
-        λ 小则更相信 critic，大则更相信采样到的奖励，但波动也大。回报：今后奖励的折扣累计和，critic 的目标。
-        last_value：一局结束时为 0；因一轮采满而截断时为下一个状态的 V，代替其后没有看到的奖励。
+        回报 R：未来奖励的折扣和，critic 学着预测它，预测的就是价值 V。TD 误差 δ：走了一步，结果比 V 好多少。
+        优势 Â：一个动作的结果比 V 好多少，即从这一步起各个 δ 的折扣和 (GAE)；λ 小则更信 V，大则更信采到的
+        奖励，波动也更大。last_value 代替轨迹之后的奖励：一局结束时为 0，因采满而截断时为下一个状态的 V，
+        float32 (1,)。
 
-        Compute advantages and returns of the steps since the last call. An advantage says how much better an
-        action turned out than the critic expected: TD errors, summed with discount gamma * lam (GAE, Schulman
-        et al. 2017, equations 11, 12). A small lam trusts the critic, a large one the sampled rewards, which
-        vary more. A return, the critic's target, is the discounted sum of rewards from a step on. last_value:
-        0 where the episode is over; where the epoch's end cut it off, V of the next state, float32 (1,).
+        Return R: the discounted sum of future rewards. The critic learns to predict it: value V. TD error δ:
+        how much better one step turned out than V. Advantage Â: how much better an action turned out than V,
+        the discounted sum of the δ from that step on (GAE). A small λ trusts V, a large one the sampled
+        rewards, which vary more. last_value stands for the rewards after the trajectory: 0 where the episode
+        is over, V of the next state, float32 (1,), where a full Buffer cuts it off.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
-        # last_value 代表截断之后的全部奖励；求回报那一行末尾的 [:-1] 去掉它自己那一项。
-        # last_value stands for all rewards after the cut; [:-1] drops it from the returns.
         rewards = np.append(self.reward_buffer[path_slice], last_value)
         values = np.append(self.value_buffer[path_slice], last_value)
-        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]  # TD 误差 δ · TD errors
+        deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]
         self.advantage_buffer[path_slice] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
         self.return_buffer[path_slice] = discounted_cumulative_sums(rewards, self.gamma)[:-1]
         self.trajectory_start_index = self.pointer
 
     def get(self):
-        """返回更新要用的五个数组，下一轮从头存起。
+        """Â ← (Â − mean Â) / std Â
 
-        优势减去均值，再除以标准差：优势高于平均的动作，概率增大，其余的减小。每步奖励都是 +1，优势起初几乎
-        都为正，若不减均值，抽到哪个动作就鼓励哪个，不论好坏。
+        返回 s、a、Â、R、log π(a|s)，此后从头存起；没有存满时抛出 ValueError。Â 虽已减去 V，但 V 起初不准，
+        每步奖励又都是 +1，Â 几乎都为正；再减去平均值，好于平均的动作才变多，其余的变少。
 
-        Return observations (size, observation_dimensions) and, each (size,), actions, advantages, returns,
-        log-probabilities: actions int32, else float32. Storing starts over. Advantages get mean 0, deviation
-        1: what beats the average becomes likelier, the rest rarer. As each step pays +1, nearly all are
-        positive at first: every action sampled, good or bad, would be encouraged. Raises ValueError unless
-        full.
+        Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. Although V
+        is subtracted in Â, nearly all Â are positive at first: V is still wrong, and each step pays +1. With
+        their mean subtracted, too, actions better than the average become likelier, the others rarer.
         """
-        if self.pointer != len(self.reward_buffer):  # 与原文不同：没存满就报错 · Differs: checked
+        if self.pointer != len(self.reward_buffer):
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
-        # 与原文不同：加上 1e-8，以免优势全部相等时出现 0/0 · Differs: + 1e-8, or equal advantages are 0/0.
+        # 与原文不同：加上 1e-8，以免优势全部相等时出现 0/0。
+        # Differs: without the 1e-8, equal advantages would be 0/0.
         self.advantage_buffer = (self.advantage_buffer - advantage_mean) / (advantage_std + 1e-8)
         return (
             self.observation_buffer,
@@ -155,9 +156,8 @@ class Buffer:
 
 # (3) 多层感知机 · Multi-layer perceptron
 def mlp(x, sizes, activation=tf.tanh, output_activation=None):
-    """从 x 开始逐层叠加全连接层，返回最后一层的输出 · Put dense layers on x; return the last output.
-
-    x: Keras tensor (batch, n). sizes: units of each layer. Returns a Keras tensor (batch, sizes[-1]).
+    """在输入 x 上逐层叠加全连接层，sizes 是各层的神经元个数；返回最后一层的输出，(batch, sizes[-1])。
+    Put dense layers of these sizes on the input x; return the output of the last one, (batch, sizes[-1]).
     """
     for size in sizes[:-1]:
         x = layers.Dense(units=size, activation=activation)(x)
@@ -166,10 +166,12 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 
 # (4) 对数概率 · Log-probabilities
 def logprobabilities(logits, a):
-    """所选动作的对数概率 log π(a|s)。logits 是任意实数，不是概率，经 log_softmax 才成为对数概率。
+    """log π(a|s) = logits[a] − log Σ exp(logits):  float32 (batch, 2), int (batch,) → float32 (batch,)
 
-    Log-probabilities of the actions taken, float32 (batch,). logits: the actor's output, any real
-    numbers, float32 (batch, num_actions); log_softmax turns them into log-probabilities. a: int (batch,).
+    所选动作的对数概率。actor 输出的 logits 可以是任意实数，经 log_softmax 归一化，才是对数概率。
+
+    Log-probabilities of the actions taken. The actor's logits may be any real numbers; normalised by
+    log_softmax, they are log-probabilities.
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
@@ -179,10 +181,11 @@ def logprobabilities(logits, a):
 # (5) 采样动作 · Sample an action
 @tf.function
 def sample_action(observation):
-    """用 actor 算出 logits，按概率采样动作。若总选概率最大的动作，就无从知道其他动作的好坏。
+    """a ~ π(·|s):  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
 
-    Draw actions with the actor's probabilities: an action never tried never shows its worth.
-    observation: float32 (batch, 4). Returns logits, float32 (batch, 2), and actions, int64 (batch,).
+    按 actor 给出的概率抽取动作；从没试过的动作，无从知道好坏。
+
+    Draw actions with the actor's probabilities: one that is never tried never shows its worth.
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -192,43 +195,42 @@ def sample_action(observation):
 # (6) 训练策略 · Train the policy
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """用 PPO-Clip 更新一次 actor，返回 KL。
+    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, 7]
 
-    ratio 是动作现在的概率与采样时的概率之比。优势为正，目标函数推动它变大；优势为负，推动它变小；顺着这个方向
-    越过 1 ± clip_ratio 后，目标函数不再增加，梯度为 0。裁剪的是目标函数里的概率比，不是原文说的权重；ratio
-    本身仍可越界，朝反方向越界时，梯度照样把它拉回来。
-    KL 衡量新策略与采样时的策略相差多少；它是更新之后用采样到的动作估计的，所以可能为负。
+    更新一次 actor。ρ 是动作现在的概率与采样时的概率之比。要使 ρÂ 变大，Â 为正的动作概率要增大，为负的要减小。
+    ρ 顺着这个方向越过 1±ε 以后，裁剪使目标函数不再变大，梯度为 0，不再推它；反方向越界的，照样拉回来。
+    返回 KL 的估计值：策略离采样时的策略有多远；它在更新之后估计，可能为负。
 
-    Take one Adam step on PPO-Clip's objective (Schulman et al. 2017, equation 7). ratio is an action's
-    probability now, divided by that when it was sampled. A positive advantage pushes it up, a negative one
-    down; past 1 ± clip_ratio in that direction the objective grows no more: gradient 0. What is clipped is
-    the ratio in the objective, not the weights; ratio itself is not limited, and where it is outside on the
-    wrong side, the gradient still pulls it back. Arguments: as `Buffer.get` returns them. Returns the KL,
-    how far the policy is from the one that sampled: estimated after the step (k1 in
-    http://joschu.net/blog/kl-approx.html), so it may be negative.
+    Update the actor once. ρ is an action's probability now over that when it was sampled: for ρÂ to grow, an
+    action of positive Â must become likelier, one of negative Â rarer. But once ρ is beyond 1±ε that way, the
+    clipped objective grows no more: its gradient is 0 and pushes no further. Beyond on the other side, it is
+    still pulled back. Returns an estimate of the KL, how far the policy is from the one that sampled; made
+    after the update, it may be negative (k1 in joschu.net/blog/kl-approx.html).
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 即式 7，ε：clip_ratio · Equation 7: min(ratio A, clip(ratio, 1 - ε, 1 + ε) A) = min(ratio A, this).
+        # min(ρÂ, clip(ρ, 1−ε, 1+ε) Â) = min(ρÂ, min_advantage):  Â > 0: (1+ε) Â,  Â < 0: (1−ε) Â
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
-        # 要使它最大，而优化器只求最小，所以取负 · To be maximised, so negated: the optimizer minimises.
+        # 要求最大值，而优化器只求最小值，所以取负。
+        # Negated, as it is to be maximised and an optimizer minimises.
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
     kl = tf.reduce_mean(logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer))
-    kl = tf.reduce_sum(kl)  # 原文如此；kl 已是标量，值不变 · as in the article; kl is a scalar already
+    kl = tf.reduce_sum(kl)  # 已是标量 · a scalar already
     return kl
 
 
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """更新一次价值函数 (critic)，使 V(s) 接近各状态自己的回报，不是原文说的平均回报。
+    """min mean (R − V(s))²  [PPO, 9]
 
-    Take one Adam step on the critic's mean squared error (Schulman et al. 2017, equation 9): V(s) moves
-    towards the return sampled from s. Arguments: as `Buffer.get` returns them.
+    更新一次 critic，使预测 V(s) 接近各状态以后的回报 R。
+
+    Update the critic once: its prediction V(s) moves towards the return R from s on.
     """
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
@@ -237,55 +239,70 @@ def train_value_function(observation_buffer, return_buffer):
 
 
 # ==== 命令行（原文没有，可以跳过）· Command line (not in the article; may be skipped) =======
-seed = 0  # 随机种子，相同则结果相同 · random seed: same seed, same run
-gif = True  # 是否保存 GIF · record the GIFs
-output_dir = "outputs"  # 输出目录 · where a run leaves its files
-if __name__ == "__main__":
-    # 选项覆盖上面的同名设置 · Options overwrite the settings of the same name above.
-    parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
-    for name, kind, meaning in (
-        ("steps_per_epoch", int, "steps sampled in each epoch"),
-        ("epochs", int, "how many epochs"),
-        ("gamma", float, "discount factor"),
-        ("clip_ratio", float, "clipping range of the probability ratio: 1 plus or minus this"),
-        ("policy_learning_rate", float, "the actor's learning rate"),
-        ("value_function_learning_rate", float, "the critic's learning rate"),
-        ("train_policy_iterations", int, "actor updates in each epoch, at most"),
-        ("train_value_iterations", int, "critic updates in each epoch"),
-        ("lam", float, "GAE's lambda"),
-        ("target_kl", float, "actor updates stop above 1.5 times this KL"),
-        ("seed", int, "same seed, same run"),
-    ):
-        # 默认值写成字符串，argparse 才会检查它 · As text: argparse checks a default only if it is text.
-        value = str(globals()[name])
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help=meaning)
-    units = np.ravel(hidden_sizes).tolist()  # (64) 是一个数，也当作一层 · or a number: one layer
+def read_options():
+    """读取命令行选项，返回 {名称: 值}；遇到不合理的值，说明后退出。
+    Read the options of the command line as {name: value}; end the program where one makes no sense.
+    """
+    numbers = (
+        ("steps_per_epoch", int, 1, 1e8, "steps in each epoch"),
+        ("epochs", int, 1, 1e8, "number of epochs"),
+        ("gamma", float, 0, 1, "discount factor"),
+        ("clip_ratio", float, 1e-30, 1e30, "clipping range of the probability ratio: 1 plus or minus this"),
+        ("policy_learning_rate", float, 1e-30, 1e30, "learning rate of the actor"),
+        ("value_function_learning_rate", float, 1e-30, 1e30, "learning rate of the critic"),
+        ("train_policy_iterations", int, 1, 1e8, "actor updates in each epoch, at most"),
+        ("train_value_iterations", int, 1, 1e8, "critic updates in each epoch"),
+        ("lam", float, 0, 1, "lambda of the advantages (GAE)"),
+        ("target_kl", float, 1e-30, 1e30, "actor updates end above 1.5 times this KL"),
+        ("seed", int, 0, 2**32 - 1, "random seed: same seed, same run"),
+    )
+    parser = ArgumentParser("ppo_cartpole.py", SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
+    for name, kind, *_, meaning in numbers:
+        # argparse 只检查文字形式的默认值。
+        # argparse checks a default only if it is text.
+        default = str(globals()[name])
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=meaning)
+    units = np.ravel(hidden_sizes).tolist()  # (64) 也当作一层 · (64) is one layer, too
     parser.add_argument("--hidden-sizes", type=int, nargs="+", default=units, help="units by layer")
     parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
     parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
     parser.add_argument("--output-dir", type=os.path.expanduser, default=output_dir, help="output folder")
-    settings = vars(parser.parse_args())
-    globals().update(settings)
-    counts = steps_per_epoch, epochs, train_policy_iterations, train_value_iterations, *hidden_sizes
-    if min(counts) < 1 or not 0 <= seed < 2**32:
-        parser.error("steps, epochs, iterations and hidden sizes must be at least 1, seed 0 to 4294967295")
-    positive = clip_ratio, policy_learning_rate, value_function_learning_rate, target_kl
-    if not (0 <= gamma <= 1 and 0 <= lam <= 1 and all(0 < number < 1e38 for number in positive)):
-        parser.error("gamma, lam must be 0 to 1; clip_ratio, learning rates, target_kl positive and finite")
+    # 笔记本里没有命令行。
+    # A notebook has no command line.
+    options = vars(parser.parse_args(None if "__file__" in globals() else []))
+    for name, _, lowest, highest, _ in numbers:
+        if not lowest <= options[name] <= highest:
+            parser.error(f"{name} must be from {lowest} to {highest}, not {options[name]}")
+    if min(options["hidden_sizes"], default=1) < 1:
+        parser.error(f"hidden_sizes must be at least 1, not {options['hidden_sizes']}")
+    return options
+
+
+if __name__ == "__main__":
+    globals().update(read_options())
 
 # ==== 游戏初始化 · Game and networks ========================================================
-keras.utils.set_random_seed(seed)  # 与原文不同：固定种子，结果可以重现 · Differs: seeded, so runs repeat
-# 与原文不同：没有显示器也能画 · Differs: draws without a display, too.
+# 与原文不同：固定随机种子，结果可以重现；没有显示器也能画。
+# Differs: it is seeded, so runs can be repeated, and draws without a display, too.
+keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
-# 杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位或走满 200 步，一局就结束。
-# An episode ends with the pole beyond 12 degrees (the article says 15), the cart beyond 2.4, or step 200.
+# 状态是四个数：推车的位置、速度，杆子的角度、角速度。动作有两个：0 向左推，1 向右推。每步奖励 +1。杆子偏离
+# 垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode) 就结束。
+# A state is four numbers: the cart's position and speed, the pole's angle and how fast it turns. There are
+# two actions: 0 pushes to the left, 1 to the right. Each step pays +1. An episode ends with the pole beyond
+# 12 degrees (the article says 15), the cart beyond 2.4 units from the centre, or at step 200.
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam；原文没传，所以在原文里改这两个值不起作用。
-# Differs: gamma and lam are passed on; in the article they are not, so editing them there does nothing.
+# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95，修改它们不起作用。
+# Differs: gamma and lam are passed on. The article's are not: it runs with 0.99 and 0.95, whatever it says.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
+# 为什么要两个网络：回报高，可能是动作好，也可能只是状态好。critic 由回报学习评价状态；结果比它的评价好多少，
+# 才是动作的功劳，即优势；actor 由优势学习选择动作。
+# Why two networks: a high return may come from a good action, or just from a good state. The critic learns
+# from returns to judge states. What turns out better than it judged is the action's merit, the advantage:
+# from that the actor learns to choose actions.
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
@@ -297,49 +314,186 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 
 
 # ==== 保存未训练时的运动情况 · Recording before training ====================================
-# 与原文不同：写成函数，后面的 main 调用两次 record_gif · Differs: functions; main, below, calls this twice
 def record_gif(path):
-    """用当前策略玩一局，存成 GIF，打印步数，返回各帧画面。动作按概率采样，与训练时一样。
-
-    Play one episode with the policy as it is, actions sampled as in training; save it as a GIF at path
-    and print how many steps. Returns the pictures, uint8 (400, 600, 3), one a step. Raises OSError.
+    """用当前策略玩一局，存成 GIF，打印步数，返回各帧，uint8 (400, 600, 3)；写不了时抛出 OSError。
+    Play an episode with the policy as it is, save it as a GIF, print how many steps it took, and return its
+    frames, uint8 (400, 600, 3). Raises OSError where it cannot be written.
     """
-    env.seed(seed)  # 与原文不同：两局从同一个状态开始 · Differs: both episodes start alike
+    # 与原文不同：训练前后的两局从同一个状态开始；关掉窗口，否则训练时它没有响应；最后一帧停一秒。
+    # Differs: the episodes before and after training start from the same state; the window is closed, or it
+    # would hang while training; the last frame stays for a second.
+    env.seed(seed)
     start = env.reset()
     frames, done = [], False
-    while not done:  # 与原文不同：steps_per_epoch 很小时，也录完一局 · Differs: always the whole episode
+    while not done:
         frames.append(env.render(mode="rgb_array"))
         start = start.reshape(1, -1)
         logits, action = sample_action(start)
         start, reward, done, _ = env.step(action[0].numpy())
-    env.close()  # 与原文不同：否则训练时窗口无响应 · Differs: or a window would hang in training
-    save_gif(path, frames + 20 * frames[-1:])  # 与原文不同：末帧停一秒 · Differs: last one held for 1 s
+    env.close()
+    save_gif(path, frames + 20 * frames[-1:])
     print(f"{path}: 这一局坚持了 {len(frames)} 步 · this episode took {len(frames)} steps")
     return frames
 
 
-def save_gif(path, frames):
-    """把各帧写成循环播放的 GIF · Write frames, an iterable of uint8 (height, width, 3), as an endless GIF.
-
-    Raises OSError. 没写完就不替换旧文件 · An earlier file stays until this one is complete.
+# ==== 模型训练 · Training ===================================================================
+def train():
+    """训练 epochs 轮：采样，更新两个网络，打印平均奖励。KL 或误差不再有限时，抛出 FloatingPointError。
+    In each epoch, sample, update both networks and print the average reward. Raises FloatingPointError where
+    the KL or the error is no longer finite.
     """
-    # 与原文不同：先写入内存；每秒 20 帧，不是 10；每帧只存有变化的部分。
-    # Differs: written in memory first; 20 pictures a second, not 10; of each, only what has changed.
+    global num_episodes
+    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断 · may have broken off
+    env.seed(seed)
+    observation = env.reset()
+    for epoch in tqdm(range(epochs)):
+        num_episodes = 0
+        # 窗口只能由主线程画，所以 render 为 True 时逐步执行，不用计算图。
+        # Only the main thread can draw a window: with render, rollout goes step by step, not as a graph.
+        sample = rollout.python_function if render else rollout
+        observation = sample(observation)
+        # get 返回的五个数组，就是 update 的参数。
+        # The five arrays that get returns are the arguments of update.
+        log = update(*buffer.get())
+        if not np.isfinite(log["KL"] + log["value loss"]):
+            numbers = f"KL {log['KL']:g}, value loss {log['value loss']:g} in epoch {epoch + 1}"
+            raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
+        # 每步奖励 +1，所以平均奖励就是每局的平均步数；被截断的一局也算一局，略微偏低。
+        # As each step pays +1, this is the mean of steps an episode; the one cut off counts as a whole one.
+        log["average reward"] = steps_per_epoch / num_episodes
+        # 与原文不同：还写入日志，可用 TensorBoard 查看。
+        # Differs: there is also a log, for TensorBoard.
+        for name, number in log.items():
+            tf.summary.scalar(name, number, epoch + 1)
+        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {log['average reward']}")
+
+
+# 每步的循环分成两半：网络的一半是 rollout，游戏的一半是 step。从 Python 调用 TensorFlow，比运算本身还慢；
+# 因此 rollout 是一张计算图，每轮只调用一次，每一步再调用 step。step 的返回值没有形状，所以有 None 和 reshape。
+# The loop over steps has two halves: the networks' is rollout, the game's is step. A call from Python into
+# TensorFlow takes longer than its work; so rollout is a graph, called once an epoch, and calls step at each
+# step. What step returns has no known shape: hence None and reshape.
+@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
+def rollout(observation):
+    """采样一轮，从状态 observation 开始，返回下一轮的第一个状态；两者都是 float32 (4,)。
+    Sample an epoch, starting from the state observation; return the next epoch's first. Both: float32 (4,).
+    """
+    for t in tf.range(steps_per_epoch):
+        observation = tf.reshape(observation, (1, observation_dimensions))
+        logits, action = sample_action(observation)
+        value_t = critic(observation)
+        logprobability_t = logprobabilities(logits, action)
+        observation = tf.numpy_function(step, [t, observation, action, value_t, logprobability_t], tf.float32)
+    return observation
+
+
+def step(t, observation, action, value_t, logprobability_t):
+    """走第 t 步，存入 buffer，返回下一个状态，float32 (4,)。参数是 NumPy 数组，第一维都是 1。
+    Take step t, store it and return the next state, float32 (4,). Arguments: NumPy arrays, a batch of one.
+    """
+    global num_episodes
+    if render:
+        env.render()
+    observation_new, reward, done, _ = env.step(action[0])
+    buffer.store(observation, action, reward, value_t, logprobability_t)
+    observation = observation_new
+    terminal = done
+    if terminal or t == steps_per_epoch - 1:
+        # 与原文一样，走满 200 步也按倒下处理；critic 看不到步数，V 因此偏低。
+        # As in the article, reaching step 200 counts as falling; the critic cannot see the step, so V is low.
+        last_value = 0 if done else critic(observation.reshape(1, -1))
+        buffer.finish_trajectory(last_value)
+        num_episodes += 1
+        observation = env.reset()
+    return observation
+
+
+@tf.function
+def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
+    """用一轮的数据更新两个网络，返回写入日志的数。KL 太大时，数据已不能代表当前策略，本轮不再更新 actor。
+    Update both networks with an epoch's data; return numbers for the log. Where the KL is too large, the data
+    no longer represent the policy: no more updates of the actor in this epoch.
+    """
+    values = critic(observation_buffer)
+    for iteration in tf.range(train_policy_iterations):
+        kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
+        if kl > 1.5 * target_kl:
+            break
+    for _ in tf.range(train_value_iterations):
+        train_value_function(observation_buffer, return_buffer)
+    ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
+    variance = tf.math.reduce_variance
+    return {
+        "KL": kl,
+        "policy iterations": iteration + 1,
+        "clip fraction": tf.reduce_mean(tf.cast(tf.abs(ratio - 1) > clip_ratio, tf.float32)),
+        "entropy": -tf.reduce_mean(logprobability_buffer),
+        "value loss": tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2),
+        "explained variance": 1 - variance(return_buffer - values) / variance(return_buffer),
+    }
+
+
+# ==== 保存训练后的运动情况 · Recording after training =======================================
+def main():
+    """依次录制、训练、保存网络、再录制、对比；文件存入 output_dir，写不了时抛出 OSError。
+    Record, train, save the networks, record again, compare; all files go to output_dir. Raises OSError where
+    they cannot be written.
+    """
+    os.makedirs(output_dir, exist_ok=True)
+    with open_log().as_default():
+        if gif:
+            before = record_gif(f"{output_dir}/未训练前的样子.gif")
+        train()
+        save_networks()
+        if gif:
+            after = record_gif(f"{output_dir}/训练后的样子.gif")
+            comparison = f"{output_dir}/训练前后对比.gif"
+            save_gif(comparison, side_by_side(before, after))
+            print(f"请打开 {comparison} 对比 · open it to compare before and after")
+
+
+# ==== 文件、对比与运行（原文没有）· Files, comparison, start (not in the article) ===========
+def open_log():
+    """新建日志，记下全部超参数 · Open a new log; it has all hyperparameters."""
+    names = """steps_per_epoch epochs gamma clip_ratio policy_learning_rate value_function_learning_rate lam
+        target_kl train_policy_iterations train_value_iterations hidden_sizes render seed gif output_dir"""
+    folder = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
+    with log.as_default():
+        tf.summary.text("hyperparameters", str({name: globals()[name] for name in names.split()}), 0)
+    return log
+
+
+def save_gif(path, frames):
+    """把各帧 uint8 (height, width, 3) 存成循环播放的 GIF；存坏了或写不了时抛出 OSError，旧文件不变。
+    Save frames, uint8 (height, width, 3), as an endless GIF. Where it comes out broken or cannot be written,
+    raises OSError; an earlier file stays as it is.
+    """
+    # 与原文不同：每秒 20 帧，不是 10 帧；每帧只存有变化的部分。
+    # Differs: 20 frames a second, not 10, and of each only what has changed.
     data = io.BytesIO()
     with imageio.get_writer(data, "GIF", mode="I", fps=20, subrectangles=True) as writer:
-        for frame in frames:
+        for last, frame in enumerate(frames):
             writer.append_data(frame)
+    try:
+        image = Image.open(data)
+        image.seek(last)
+        image.load()
+    except (EOFError, IndexError, OSError) as error:
+        raise OSError(f"{path}: imageio and Pillow wrote a broken GIF ({error})") from error
     save_files({path: data})
 
 
 def save_files(files):
-    """写 {path: BytesIO}，全部写完才替换旧文件 · None replaces a file until all are whole. Raises OSError."""
-    parts = {path: f"{path}.{os.getpid()}.part" for path in files}  # 各次运行互不干扰 · a run's own
+    """写文件 {path: BytesIO}：全部写完，才替换旧文件；写不了时抛出 OSError。
+    Write files: none replaces an earlier one until all are complete. Raises OSError where it cannot.
+    """
+    parts = {path: f"{path}.{os.getpid()}.part" for path in files}
     try:
         for path, part in parts.items():
             with open(part, "wb") as file:
                 file.write(files[path].getvalue())
-    except BaseException:  # 磁盘已满、Ctrl-C · the disk is full, Ctrl-C
+    except BaseException:  # 磁盘已满、Ctrl-C · disk full, Ctrl-C
         for part in filter(os.path.exists, parts.values()):
             os.remove(part)
         raise
@@ -347,180 +501,63 @@ def save_files(files):
         os.replace(part, path)
 
 
-# ==== 模型训练 · Training ===================================================================
-# 与原文不同：拆成函数，外层在前，由 main 调用。for epoch → train；for t → rollout；env.step 和 buffer.store →
-# step_and_store；if terminal → finish_and_reset；两个 for _ → update；print → train 的末尾。
-# Differs: functions, outer first, called by main. For each epoch: train; for each t: rollout, which calls
-# step_and_store and, where an episode is over, finish_and_reset; both inner loops over updates: update.
-def train():
-    """训练 epochs 轮：每轮用当前策略采样 steps_per_epoch 步，再更新两个网络，打印平均奖励（每局平均步数）。
-
-    Run all epochs: sample with the current policy, update both networks with that, print the average reward.
-    Raises FloatingPointError where the KL or the critic's error is not finite, ValueError as `Buffer.get`.
-    """
-    # 与原文不同：上次训练可能中断过，先清零 · Differs: an earlier training may have been interrupted.
-    buffer.pointer, buffer.trajectory_start_index = 0, 0
-    env.seed(seed)  # 与原文不同：固定种子 · Differs: seeded
-    observation = env.reset()
-    for epoch in tqdm(range(epochs)):
-        # 与原文不同：render 为 True 时逐步执行，不用计算图，因为窗口只能由主线程画。
-        # Differs: where render is on, step by step, not as a graph: only the main thread can draw a window.
-        sample = rollout.python_function if render else rollout
-        observation, num_episodes = sample(observation)
-        kl, policy_iterations, value_loss = update(*buffer.get())
-        if not np.isfinite([kl, value_loss]).all():  # 与原文不同：NaN 或无穷大时停止 · Differs: checked
-            numbers = f"KL {kl:g}, value loss {value_loss:g} in epoch {epoch + 1}"
-            raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
-        # 与原文不同：每步奖励都是 1，步数 ÷ 局数就是平均奖励，不必累加。截断的也算一局，同原文，所以略偏低。
-        # Differs: no sums. Reward is 1 a step, so steps / episodes is the mean episode's reward; the cut-off
-        # one counts as one, as in the article, so it reads slightly low.
-        average_reward = steps_per_epoch / int(num_episodes)
-        tf.summary.scalar("average reward", average_reward, epoch + 1)  # 与原文不同：写日志 · Differs: logs
-        tf.summary.scalar("KL", kl, epoch + 1)
-        tf.summary.scalar("policy iterations", policy_iterations, epoch + 1)
-        tf.summary.scalar("value loss", value_loss, epoch + 1)
-        tf.summary.scalar("entropy", -np.mean(buffer.logprobability_buffer), epoch + 1)  # 估计值 · estimate
-        # 与原文不同：print 会打断进度条 · Differs: print would tear the progress bar.
-        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")
-
-
-# 与原文不同：放进计算图 (tf.function, tf.range)。numpy_function 的返回值没有形状信息，所以这里写 None。
-# Differs: a graph (tf.function, tf.range). What numpy_function returns has no shape, hence None.
-@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
-def rollout(observation):
-    """采样一轮。从 Python 调用一次 TensorFlow，开销远大于计算本身，所以把整个循环放进计算图。
-
-    Sample one epoch. A call from Python into TensorFlow takes far longer than its work, so the whole loop is
-    a graph: tf.function turns for and if into operations. observation: float32 (4,), from a reset. Returns
-    the next epoch's first observation, and num_episodes.
-    """
-    num_episodes = 0
-    for t in tf.range(steps_per_epoch):
-        if render:
-            env.render()
-        observation = tf.reshape(observation, (1, observation_dimensions))  # 补上形状 · restores the shape
-        logits, action = sample_action(observation)
-        # 与原文不同：env.step 与 store 合并为一次 Python 调用，env.step 移到最后，数值不变；省去 terminal。
-        # Differs: env.step and store share one call to Python, so step comes last; same numbers.
-        value_t = critic(observation)
-        logprobability_t = logprobabilities(logits, action)
-        step = [observation, action, value_t, logprobability_t]
-        observation, done = tf.numpy_function(step_and_store, step, [tf.float32, tf.bool])
-        if done or t == steps_per_epoch - 1:
-            observation = tf.numpy_function(finish_and_reset, [observation, done], tf.float32)
-            num_episodes += 1
-    return observation, num_episodes
-
-
-def step_and_store(observation, action, value_t, logprobability_t):
-    """走一步，并存入 Buffer；参数已是 NumPy 数组，所以不用 .numpy()。
-
-    Take one step and store it. Arguments: NumPy arrays, a batch of one, hence no .numpy(). Returns the next
-    observation, float32 (4,), and whether the episode is over.
-    """
-    observation_new, reward, done, _ = env.step(action[0])
-    buffer.store(observation, action, reward, value_t, logprobability_t)
-    return observation_new, done
-
-
-def finish_and_reset(observation, done):
-    """结束一条轨迹，返回下一局的第一个观测。
-
-    与原文一样，走满 200 步也按倒下处理 (last_value = 0)。critic 看不到步数，同样的状态，回报却不同：V 偏低，
-    优势的噪声更大。有的实现在步数上限处用下一个状态的 V 自举 (bootstrap)。
-
-    Finish the trajectory that led to observation, float32 (4,); return the next one's first. As in the
-    article, reaching 200 steps counts as falling (last_value 0). The critic cannot see the step, so like
-    states get different returns: V too low, advantages noisier. Some implementations use the next state's V.
-    """
-    last_value = 0 if done else critic(observation.reshape(1, -1))
-    buffer.finish_trajectory(last_value)
-    return env.reset()
-
-
-@tf.function
-def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """用一轮的数据更新两个网络。KL 太大就提前结束本轮的策略更新；KL 在更新之后才算，超限的那一次并不撤销。
-
-    Update both networks with one epoch's data, as `Buffer.get` returns it. Too large a KL ends the actor's
-    updates; it is known only after a step, which stands. Returns the KL, how many actor updates were made,
-    and the critic's mean squared error.
-    """
-    # 与原文不同：整个放进计算图 (tf.function, tf.range)；iteration 用来计次数 · Differs: a graph, counted.
-    for iteration in tf.range(train_policy_iterations):
-        kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
-        if kl > 1.5 * target_kl:  # 数据已不能代表当前策略 · the data no longer represent this policy
-            break
-    for _ in tf.range(train_value_iterations):  # 可与上面的循环同时进行 · may run beside the loop above
-        train_value_function(observation_buffer, return_buffer)
-    value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)  # 写日志用 · for the log
-    return kl, iteration + 1, value_loss
-
-
-# ==== 保存训练后的运动情况 · Recording after training =======================================
-# 与原文不同：main 依次运行各节，再次调用 record_gif；输出目录可改 · Differs: main runs all; any folder.
-def main():
-    """录制、训练、保存网络、再录制、对比 · Record, train, save the networks, record again, compare."""
-    if gif:
-        before = record_gif(f"{output_dir}/未训练前的样子.gif")
-    train()
-    save_networks()
-    if gif:
-        after = record_gif(f"{output_dir}/训练后的样子.gif")
-        comparison = f"{output_dir}/训练前后对比.gif"
-        save_gif(comparison, side_by_side(before, after))
-        print(f"请打开 {comparison} 对比 · open it to compare before and after")
-
-
-# ==== 保存网络、对比与运行（原文没有）· Networks, comparison, start (not in the article) ====
 def save_networks():
-    """保存网络 · Save both, for `keras.models.load_model(path, compile=False)`. Raises OSError."""
-    # 两个版本的 Keras 都能读 HDF5；下面两行屏蔽无关紧要的警告。
-    # Both versions of Keras read HDF5; the next two lines silence warnings that do not matter here.
+    """保存两个网络，写不了时抛出 OSError · Save both networks; raises OSError where it cannot."""
+    # 两个版本的 Keras 都能读 HDF5；先写入内存，因为磁盘写满会使它崩溃；头两行去掉无关紧要的警告。
+    # Both versions of Keras read HDF5; a full disk crashes it, so it is written in memory first; the first
+    # two lines silence warnings that do not matter.
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
     tf.get_logger().setLevel("ERROR")
     files = {f"{output_dir}/actor.h5": io.BytesIO(), f"{output_dir}/critic.h5": io.BytesIO()}
     for network, data in zip((actor, critic), files.values()):
-        with h5py.File(data, "w") as file:  # 磁盘已满会使 HDF5 崩溃，故先写入内存 · a full disk crashes HDF5
+        with h5py.File(data, "w") as file:
             network.save(file)
     save_files(files)
 
 
 def side_by_side(before, after):
-    """两局并排，画面缩小一半，注明步数 · Yield two episodes side by side, half size, steps counted.
-
-    before, after: lists of uint8 (400, 600, 3). The shorter ends frozen. Yields uint8 (200, 600, 3).
+    """逐帧给出并排的两局，画面缩小一半；先结束的停在最后一帧。
+    Yield two episodes side by side, at half size; the one that ends first stays at its last frame.
     """
     for t in range(max(len(before), len(after)) + 20):
         halves = []
         for name, frames in ("before", before), ("after", after):
-            step, end = min(t + 1, len(frames)), ""
-            if step == len(frames):
-                end = ": success" if step == env.spec.max_episode_steps else ": game over"
-            half = Image.fromarray(frames[step - 1]).reduce(2)
-            ImageDraw.Draw(half).text((10, 10), f"{name} training, step {step}{end}", "black")
+            count, end = min(t + 1, len(frames)), ""
+            if count == len(frames):
+                end = ": success" if count == env.spec.max_episode_steps else ": game over"
+            caption = Image.new("RGB", (150, 24), "white")
+            ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {count}{end}", "black")
+            half = Image.fromarray(frames[count - 1]).reduce(2)
+            half.paste(caption.resize((300, 48)))
             halves.append(half)
-        yield np.hstack(halves)
+        yield np.hstack([halves[0], np.zeros((200, 2, 3), np.uint8), halves[1]])
+
+
+def check_drawing():
+    """画不了游戏时，说明怎么办，然后退出。
+    Where the game cannot be drawn, say what to do and end the program.
+    """
+    try:
+        from gym.envs.classic_control import rendering
+
+        rendering.Viewer(600, 400).close()
+    except Exception as error:  # pyglet、gym、驱动各有各的异常 · pyglet, gym and drivers raise their own
+        cure = "update the graphics driver, do not use remote desktop, or use --no-gif"
+        if sys.platform == "linux":
+            cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
+        # gym 的建议已过时，真正的原因在 __context__ 里。
+        # gym's advice is out of date; __context__ has the cause.
+        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {error.__context__ or error} ({cure})")
 
 
 if __name__ == "__main__":
-    if hasattr(sys.stdout, "reconfigure"):  # 写不出的字用转义，每行立即输出 · escapes; no delay
+    if hasattr(sys.stdout, "reconfigure"):  # 显示不了的字改用转义符，每行立即输出 · escapes, no delay
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+    if gif or render:
+        check_drawing()
     try:
-        if gif or render:
-            env.reset()
-            env.render(mode="rgb_array")
-    except Exception as error:  # pyglet、gym、显卡驱动各有各的异常 · pyglet, gym and drivers raise their own
-        # gym 的建议已过时，真正的原因在 __context__ 里 · gym's advice is out of date; __context__ says why.
-        cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
-        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {error.__context__ or error} ({cure})")
-    try:
-        os.makedirs(output_dir, exist_ok=True)
-        log = os.fsencode(f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-        with tf.summary.create_file_writer(log, max_queue=0).as_default():  # 立即写入 · written at once
-            tf.summary.text("hyperparameters", str(settings), 0)
-            main()
+        main()
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, UnicodeError, FloatingPointError, tf.errors.OpError) as error:
-        sys.exit(f"ppo_cartpole.py: error: {' '.join(str(error).split())}")  # 一行 · one line
+        sys.exit(f"ppo_cartpole.py: error: {' '.join(str(error).split())}")
