@@ -252,7 +252,7 @@ def read_options():
         ("value_function_learning_rate", float, 1e-30, 1e30, "learning rate of the critic"),
         ("train_policy_iterations", int, 1, 1e8, "actor updates in each epoch, at most"),
         ("train_value_iterations", int, 1, 1e8, "critic updates in each epoch"),
-        ("lam", float, 0, 1, "lambda of the advantages (GAE)"),
+        ("lam", float, 0, 1, "lambda of GAE, for the advantages"),
         ("target_kl", float, 1e-30, 1e30, "actor updates end above 1.5 times this KL"),
         ("seed", int, 0, 2**32 - 1, "random seed: same seed, same run"),
     )
@@ -369,7 +369,7 @@ def train():
 
 
 # 每步的循环分成两半：网络的一半是 rollout，游戏的一半是 step。从 Python 调用 TensorFlow，比运算本身还慢；
-# 因此 rollout 是一张计算图，每轮只调用一次，每一步再调用 step。step 的返回值没有形状，所以有 None 和 reshape。
+# 因此 rollout 是一张计算图，每轮只调用一次，每步再调用 step。step 的返回值没有形状，所以有 None 和 reshape。
 # The loop over steps has two halves: the networks' is rollout, the game's is step. A call from Python into
 # TensorFlow takes longer than its work; so rollout is a graph, called once an epoch, and calls step at each
 # step. What step returns has no known shape: hence None and reshape.
@@ -528,7 +528,7 @@ def side_by_side(before, after):
             caption = Image.new("RGB", (150, 24), "white")
             ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {count}{end}", "black")
             half = Image.fromarray(frames[count - 1]).reduce(2)
-            half.paste(caption.resize((300, 48)))
+            half.paste(caption.resize((300, 48), Image.NEAREST))
             halves.append(half)
         yield np.hstack([halves[0], np.zeros((200, 2, 3), np.uint8), halves[1]])
 

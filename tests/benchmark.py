@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import reference
 from tqdm import tqdm
 
 ROOT = Path(__file__).parent.parent
@@ -24,46 +25,6 @@ CHINESE = {
     "whole run with its GIFs, seconds": "含 GIF 的完整运行，秒",
     "whole run with its GIFs, MB at the peak": "含 GIF 的完整运行，内存峰值，MB",
 }
-
-
-def article_record(ppo, path):
-    """The article's way to record: imageio's own settings, every picture whole."""
-    observation, frames, done = ppo.env.reset(), [], False
-    while not done:
-        frames.append(ppo.env.render(mode="rgb_array"))
-        _, action = ppo.sample_action(observation.reshape(1, -1))
-        observation, _, done, _ = ppo.env.step(action[0].numpy())
-    with ppo.imageio.get_writer(path, mode="I") as writer:
-        for frame in frames:
-            writer.append_data(frame)
-
-
-def article_train(ppo, epochs, clock):
-    """The article's way to train: for each step, three calls from Python into TensorFlow.
-
-    The action comes from a tf.function; the critic and the log-probability are called eagerly.
-    """
-    env, buffer = ppo.env, ppo.buffer
-    observation = env.reset()
-    for _ in epochs:
-        clock("rollout")
-        for t in range(ppo.steps_per_epoch):
-            row = observation.reshape(1, -1)
-            logits, action = ppo.sample_action(row)
-            observation, reward, done, _ = env.step(action[0].numpy())
-            value = ppo.critic(row)
-            buffer.store(row, action, reward, value, ppo.logprobabilities(logits, action))
-            if done or t == ppo.steps_per_epoch - 1:
-                buffer.finish_trajectory(0 if done else ppo.critic(observation.reshape(1, -1)))
-                observation = env.reset()
-        clock("update")
-        observations, actions, advantages, returns, old = buffer.get()
-        for _ in range(ppo.train_policy_iterations):
-            if ppo.train_policy(observations, actions, old, advantages) > 1.5 * ppo.target_kl:
-                break
-        for _ in range(ppo.train_value_iterations):
-            ppo.train_value_function(observations, returns)
-        clock(None)
 
 
 class Clock:
@@ -106,10 +67,10 @@ def worker(way, epochs):
     epoch_numbers.write = lambda text: None
     with tempfile.TemporaryDirectory() as folder:
         if way == "article":
-            article_record(ppo, Path(folder, "before.gif"))
+            reference.article_record(ppo, Path(folder, "before.gif"))
             clock(None)
             started = time.perf_counter()
-            article_train(ppo, epoch_numbers(range(epochs)), clock)
+            reference.article_train(ppo, epoch_numbers(range(epochs)), clock)
         else:
             ppo.tqdm, ppo.epochs = epoch_numbers, epochs
             ppo.rollout = clock.timed("rollout", ppo.rollout)
@@ -119,7 +80,7 @@ def worker(way, epochs):
             ppo.train()
         total = time.perf_counter() - started
         if way == "article":
-            article_record(ppo, Path(folder, "after.gif"))
+            reference.article_record(ppo, Path(folder, "after.gif"))
     rollout, update = (clock.seconds[phase] / epochs for phase in ("rollout", "update"))
     rows = {
         "seconds an epoch": total / epochs,
@@ -135,9 +96,9 @@ def measure(command, bar):
     A line that does not begin with "{" is an epoch's.
     """
     started, measurements = time.perf_counter(), {}
-    # TensorFlow's own choice of threads, 0, is what the article gets.
-    threads = dict.fromkeys(("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"), "0")
-    environment = {**os.environ, **(threads if "article" in command else {})}
+    # What the article gets: TensorFlow's own choice of threads (0), and oneDNN.
+    own = {"TF_NUM_INTEROP_THREADS": "0", "TF_NUM_INTRAOP_THREADS": "0", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    environment = {**os.environ, **(own if "article" in command else {})}
     with subprocess.Popen(
         [sys.executable, *map(str, command)],
         stdout=subprocess.PIPE,

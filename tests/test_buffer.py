@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import load
+from helpers import load
 from reference import advantages_by_definition, returns_by_definition
 
 
@@ -49,12 +49,12 @@ def test_advantages_and_returns_are_the_definitions(ppo, gamma, lam, lengths, la
         start += length
 
 
-def test_the_modules_buffer_has_the_modules_gamma_and_lam_and_the_class_the_articles_defaults(ppo):
-    assert (ppo.buffer.gamma, ppo.buffer.lam) == (ppo.gamma, ppo.lam) == (0.90, 0.97)
-    assert (ppo.Buffer(4, 1).gamma, ppo.Buffer(4, 1).lam) == (0.99, 0.95)
+def test_gamma_and_lam_reach_the_buffer(ppo):
+    assert (ppo.buffer.gamma, ppo.buffer.lam) == (ppo.gamma, ppo.lam)
+    assert (ppo.Buffer(4, 1).gamma, ppo.Buffer(4, 1).lam) == (0.99, 0.95)  # the article's own defaults
 
 
-def test_get_gives_what_was_stored_with_advantages_of_mean_0_and_deviation_1(ppo):
+def test_get_gives_what_was_stored_and_scales_the_advantages(ppo):
     buffer = ppo.Buffer(4, 50)
     for seed in (0, 1):  # the second epoch fills the same buffer again
         fill(buffer, [20, 30], [0, 3], seed)
@@ -80,7 +80,7 @@ def test_equal_advantages_do_not_become_nan(ppo, reward, size):
     assert np.all(np.isfinite(buffer.get()[2]))
 
 
-def test_a_buffer_that_is_not_full_gives_nothing_and_a_full_one_takes_no_more(ppo):
+def test_too_few_and_too_many_steps_are_errors(ppo):
     buffer = ppo.Buffer(4, 2)
     fill(buffer, [1], [0])
     with pytest.raises(ValueError, match="1 of 2"):

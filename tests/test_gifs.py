@@ -1,17 +1,18 @@
 """The GIFs, decoded by another library than the one that wrote them, and the saved networks."""
 
+import contextlib
 import io
 import os
 import re
 import shutil
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import decode
-from PIL import Image, ImageDraw
-
-HOLD = 20  # pictures: the end stays for a second
+from helpers import HOLD, build, decode
+from reference import halves
 
 
 def structure(data):
@@ -41,7 +42,7 @@ def recorded(ppo, tmp_path, capsys):
     return observations, frames, tmp_path / "an episode.gif", capsys.readouterr().out
 
 
-def test_the_gif_holds_every_frame_as_it_was_rendered_slowly_enough_to_see(recorded):
+def test_the_gif_holds_every_frame_as_it_was_rendered(recorded):
     observations, frames, path, output = recorded
     steps = len(observations) - 1
     decoded = decode(path).astype(int)
@@ -55,7 +56,8 @@ def test_the_gif_holds_every_frame_as_it_was_rendered_slowly_enough_to_see(recor
     assert np.mean(np.multiply(widths, heights)[1:]) < 600 * 400 / 4, "each picture is stored whole"
 
 
-def test_the_window_is_closed_and_the_networks_are_saved_before_anything_else(ppo, tmp_path, monkeypatch):
+def test_the_window_is_closed_and_the_networks_saved_first(ppo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     ppo.record_gif(tmp_path / "an episode.gif")
     assert ppo.env.unwrapped.viewer is None
     calls = []
@@ -96,20 +98,8 @@ def test_the_recorded_actions_are_sampled(ppo, tmp_path):
     assert abs(np.mean(actions) - 0.6) < 5 * np.sqrt(0.4 * 0.6 / len(actions))
 
 
-def test_a_recording_is_not_cut_off_by_few_steps_an_epoch(build, tmp_path):
+def test_a_recording_is_not_cut_off_by_few_steps_an_epoch(tmp_path):
     assert len(build(steps_per_epoch=1).record_gif(tmp_path / "episode.gif")) > 1
-
-
-def halves(before, after, t):
-    """The comparison's picture at t, by the definition: half size, captioned, side by side."""
-    for name, frames in ("before", before), ("after", after):
-        step = min(t + 1, len(frames))
-        over = step == len(frames)
-        end = ": success" if over and step == 200 else ": game over" if over else ""
-        blocks = frames[step - 1].reshape(200, 2, 300, 2, 3).mean(axis=(1, 3))
-        half = Image.fromarray(np.rint(blocks).astype(np.uint8))
-        ImageDraw.Draw(half).text((10, 10), f"{name} training, step {step}{end}", fill=(0, 0, 0))
-        yield np.asarray(half)
 
 
 @pytest.mark.parametrize("shorter", [12, 199])
@@ -120,18 +110,43 @@ def test_side_by_side_says_the_step_and_how_it_ended(ppo, tmp_path, shorter):
         [np.full((400, 600, 3), shade, np.uint8) for shade in row[:n]]
         for row, n in zip(shades, (shorter, 200), strict=True)
     )
-    pictures = ppo.side_by_side(before, after)
-    assert iter(pictures) is pictures  # one at a time, or they would take 290 MB
-    ppo.save_gif(tmp_path / "both.gif", pictures)
+    ppo.save_gif(tmp_path / "both.gif", ppo.side_by_side(before, after))
     decoded = decode(tmp_path / "both.gif").astype(int)
-    assert decoded.shape == (200 + HOLD, 200, 600, 3)
+    assert decoded.shape == (200 + HOLD, 200, 602, 3)
     for t in (0, 10, 11, 12, 100, 197, 198, 199, 219):
-        expected = np.hstack(list(halves(before, after, t)))
-        assert np.abs(decoded[t] - expected).max() <= 4, f"picture {t}"
+        left, right = halves(before, after, t)
+        assert np.abs(decoded[t][:, :300] - left).max() <= 4, f"picture {t}, left"
+        assert np.abs(decoded[t][:, 302:] - right).max() <= 4, f"picture {t}, right"
+        assert decoded[t][:, 300:302].max() < 50, "no line parts them"
     assert np.all(before[0] == shades[0, 0])  # the episodes' own pictures are not written on
 
 
-def test_files_are_whole_before_any_of_them_replaces_an_earlier_one(ppo, tmp_path, monkeypatch):
+@pytest.mark.parametrize("broken", ["cut short", "frames lost"])
+def test_a_broken_gif_never_takes_an_earlier_ones_place(ppo, tmp_path, monkeypatch, broken):
+    pictures = list(np.random.default_rng(0).integers(0, 255, (9, 90, 90, 3), dtype=np.uint8))
+    path, own = tmp_path / "episode.gif", ppo.imageio.get_writer
+    path.write_bytes(b"earlier")
+
+    @contextlib.contextmanager
+    def writer(data, *arguments, **options):
+        """As imageio does with a Pillow that it does not know: no error."""
+        with own(data, *arguments, **options) as writer:
+            yield SimpleNamespace(append_data=writer.append_data if broken != "frames lost" else once(writer))
+        written = data.getvalue()
+        if broken == "cut short":
+            data.truncate(len(written) * 2 // 3)
+
+    def once(writer):
+        calls = []
+        return lambda frame: calls.append(frame) or (len(calls) == 1 and writer.append_data(frame))
+
+    monkeypatch.setattr(ppo.imageio, "get_writer", writer)
+    with pytest.raises(OSError, match="episode.gif.* broken GIF"):
+        ppo.save_gif(path, pictures)
+    assert path.read_bytes() == b"earlier" and list(tmp_path.iterdir()) == [path]
+
+
+def test_files_are_whole_before_they_replace_earlier_ones(ppo, tmp_path, monkeypatch):
     ppo.output_dir = str(tmp_path)
     paths = [tmp_path / name for name in ("actor.h5", "critic.h5", "episode.gif")]
     pictures = list(np.random.default_rng(0).integers(0, 255, (3, 90, 90, 3), dtype=np.uint8))
@@ -145,9 +160,9 @@ def test_files_are_whole_before_any_of_them_replaces_an_earlier_one(ppo, tmp_pat
     assert len(decode(paths[2])) == 3
     for path in paths:
         path.write_bytes(b"earlier")
-        if os.path.exists("/dev/full"):  # a disk that really is full takes all but the first
+        if sys.platform == "linux":  # a disk that really is full takes all but the first
             (tmp_path / f"{path.name}.{os.getpid()}.part").symlink_to("/dev/full")
-    if os.path.exists("/dev/full"):
+    if sys.platform == "linux":
         (tmp_path / f"actor.h5.{os.getpid()}.part").unlink()
         for save in ppo.save_networks, lambda: ppo.save_gif(paths[2], pictures):
             with pytest.raises(OSError, match="No space left"):
@@ -163,7 +178,7 @@ def test_files_are_whole_before_any_of_them_replaces_an_earlier_one(ppo, tmp_pat
     assert sorted(tmp_path.iterdir()) == sorted(paths), "something unfinished is left"
 
 
-def test_the_networks_load_without_the_script_and_without_a_warning(ppo, tmp_path, recwarn):
+def test_the_networks_load_without_the_script(ppo, tmp_path, recwarn):
     ppo.output_dir = str(tmp_path)
     ppo.save_networks()
     assert {path.name for path in tmp_path.iterdir()} == {"actor.h5", "critic.h5"}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 import tensorflow as tf
+from helpers import build
 from tensorflow import keras
 
 
@@ -33,7 +34,7 @@ def test_mlp_builds_the_layers_asked_for(ppo):
 
 
 @pytest.mark.parametrize("hidden", [(64, 64), (8, 16, 5), (3,)])
-def test_actor_and_critic_as_they_are_built(build, hidden):
+def test_actor_and_critic_as_they_are_built(hidden):
     ppo = build(hidden_sizes=hidden, policy_learning_rate=1e-3, value_function_learning_rate=1e-5)
     for rows in 1, 32:
         data = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
@@ -121,13 +122,14 @@ def test_policy_gradient_by_hand(ppo, advantage, ratio, lives):
 @pytest.mark.parametrize(
     "estimates, expected", [([0.01, 0.0149, 0.0151, 9, 9], 3), ([9], 1), ([0.0149] * 7, 7)]
 )
-def test_policy_updates_stop_at_the_first_large_kl(build, estimates, expected):
+def test_policy_updates_stop_at_the_first_large_kl(estimates, expected):
     ppo = build(train_policy_iterations=7, train_value_iterations=4)
     policy_calls, value_calls = tf.Variable(0), tf.Variable(0)
     ppo.train_policy = lambda *data: tf.constant(estimates, tf.float32)[policy_calls.assign_add(1) - 1]
     ppo.train_value_function = lambda *data: value_calls.assign_add(1)
     ppo.critic = lambda observations: tf.cast(value_calls, tf.float32)  # the loss is taken last
-    kl, iterations, loss = ppo.update(*np.zeros((5, 3), np.float32))
-    assert policy_calls.numpy() == iterations.numpy() == expected
-    assert kl.numpy() == pytest.approx(estimates[expected - 1])
-    assert value_calls.numpy() == 4 and loss.numpy() == 4**2
+    observations, actions = np.zeros((3, 4), np.float32), np.zeros(3, np.int32)
+    log = ppo.update(observations, actions, *np.zeros((3, 3), np.float32))
+    assert policy_calls.numpy() == log["policy iterations"].numpy() == expected
+    assert log["KL"].numpy() == pytest.approx(estimates[expected - 1])
+    assert value_calls.numpy() == 4 and log["value loss"].numpy() == 4**2

@@ -1,16 +1,14 @@
 """Training as a whole, replayed in NumPy from the actions it took; seeds, repeats, breaks."""
 
-import gc
 import re
 import threading
 
-import benchmark
 import gym
 import numpy as np
 import pytest
 import reference
 import tensorflow as tf
-from conftest import SCRIPT, averages, run_here
+from helpers import SOURCE, averages, build, run_here
 
 
 def trained(ppo, monkeypatch):
@@ -59,14 +57,19 @@ def replayed(ppo, env, actor, critic, taken):
             kl = np.mean(old - reference.log_probability(actor, observations, actions))
             if kl > 1.5 * ppo.target_kl:
                 break
+        predicted = reference.forward(critic, observations)[-1][:, 0]
         for _ in range(ppo.train_value_iterations):
             critic = critic_adam.step(critic, reference.value_gradients(critic, observations, returns))
-        loss = np.mean((reference.forward(critic, observations)[-1][:, 0] - returns) ** 2)
+        with np.errstate(invalid="ignore"):  # one step: 0/0, as in the log
+            unexplained = np.var(returns - predicted) / np.var(returns)
+        ratios = np.exp(reference.log_probability(actor, observations, actions) - old)
         yield {
             "average reward": len(actions) / trajectories,
             "KL": kl,
             "policy iterations": iterations,
-            "value loss": loss,
+            "clip fraction": np.mean((ratios < 1 - ppo.clip_ratio) | (ratios > 1 + ppo.clip_ratio)),
+            "value loss": np.mean((reference.forward(critic, observations)[-1][:, 0] - returns) ** 2),
+            "explained variance": 1 - unexplained,
             "entropy": -np.mean(old),
             "actor": sum(actor, ()),
             "critic": sum(critic, ()),
@@ -89,7 +92,7 @@ FAST = {"policy_learning_rate": 3e-3, "value_function_learning_rate": 1e-3}
         (NATURAL | {"steps_per_epoch": 47, "epochs": 2}, 200, True),
     ],
 )
-def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, limit, live):
+def test_training_is_what_the_papers_say(monkeypatch, capsys, values, limit, live):
     ppo = build(**values, render=live)
     ppo.env = gym.wrappers.TimeLimit(gym.make("CartPole-v0").unwrapped, limit)
     ppo.env.render = lambda: None
@@ -100,9 +103,9 @@ def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, lim
     expected_epochs = replayed(ppo, own, *networks, [epoch["actions"] for epoch in epochs])
     for number, (epoch, expected) in enumerate(zip(epochs, expected_epochs, strict=True), 1):
         assert epoch.keys() == expected.keys() | {"actions"}
-        for name in "average reward", "KL", "policy iterations", "value loss", "entropy":
-            place = f"epoch {number}: {name}"
-            assert epoch[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-5), place
+        for name in expected.keys() - {"actor", "critic"}:
+            near = pytest.approx(expected[name], rel=1e-4, abs=1e-5, nan_ok=ppo.steps_per_epoch == 1)
+            assert epoch[name] == near, f"epoch {number}: {name}"
         for network in "actor", "critic":
             for layer, pair in enumerate(zip(epoch[network], expected[network], strict=True)):
                 place = f"epoch {number}: {network}, array {layer}"
@@ -115,13 +118,13 @@ def test_training_is_what_the_papers_say(build, monkeypatch, capsys, values, lim
         assert all(average < 75 for average in printed)
 
 
-def test_it_ends_where_the_articles_own_loop_ends_to_the_last_digit(build):
+def test_it_is_the_articles_loop_to_the_last_digit():
     values = {"steps_per_epoch": 700, "epochs": 3}
     ours = build(**values)
     ours.train()
     theirs = build(**values)
     theirs.env.seed(theirs.seed)
-    benchmark.article_train(theirs, range(3), clock=lambda phase: None)
+    reference.article_train(theirs, range(3))
     for name in "observation", "action", "reward", "value", "logprobability", "advantage", "return":
         pair = (getattr(ppo.buffer, f"{name}_buffer") for ppo in (ours, theirs))
         np.testing.assert_array_equal(*pair, f"{name}s of the last epoch")
@@ -138,23 +141,24 @@ def test_an_episode_ends_with_step_200(ppo):
     assert steps == 200
 
 
-def test_all_actions_are_drawn_with_the_actors_probabilities(build):
+def test_all_actions_are_drawn_with_the_actors_probabilities():
     ppo = build(steps_per_epoch=2000)
     ppo.actor.layers[-1].kernel.assign(tf.zeros((64, 2)))  # blind: always the same probabilities
     ppo.actor.layers[-1].bias.assign(np.log([0.1, 0.9]))
+    ppo.num_episodes = 0
     ppo.rollout(ppo.env.reset())
     share = np.mean(ppo.buffer.action_buffer)
     assert abs(share - 0.9) < 5 * np.sqrt(0.1 * 0.9 / 2000), "not drawn as the actor says"
 
 
-def test_training_starts_with_an_empty_buffer_also_after_it_broke_off(build):
+def test_training_starts_anew_after_it_broke_off():
     ppo = build(steps_per_epoch=30, epochs=1)
     ppo.buffer.pointer, ppo.buffer.trajectory_start_index = 24, 20
     ppo.buffer.advantage_buffer[:] = np.nan
     ppo.train()
 
 
-def test_an_epoch_that_is_printed_is_in_the_log(build, monkeypatch, capsys):
+def test_an_epoch_that_is_printed_is_in_the_log(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -165,31 +169,29 @@ def test_an_epoch_that_is_printed_is_in_the_log(build, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("epoch, kl, loss", [(1, np.nan, 0.0), (2, np.inf, 0.0), (3, 0.0, np.nan)])
-def test_numbers_that_are_not_finite_end_the_training_in_any_epoch(build, epoch, kl, loss):
+def test_infinite_numbers_end_the_training_in_any_epoch(epoch, kl, loss):
     ppo = build(steps_per_epoch=9, epochs=3)
-    results = iter([(0.0, 1, 0.0)] * (epoch - 1) + [(kl, 1, loss)])
-    ppo.update = lambda *_: next(results)
+    logs = iter([{"KL": 0.0, "value loss": 0.0}] * (epoch - 1) + [{"KL": kl, "value loss": loss}])
+    ppo.update = lambda *_: next(logs)
     with pytest.raises(FloatingPointError, match=f"KL {kl:g}, value loss {loss:g} in epoch {epoch}"):
         ppo.train()
 
 
 @pytest.mark.parametrize("network", ["actor", "critic"])
-def test_a_network_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, network):
-    script, folder = SCRIPT, tmp_path / "o"
+def test_a_network_that_is_not_finite_is_not_saved(tmp_path, network):
+    script, folder = tmp_path / "ppo_cartpole.py", tmp_path / "o"
     options = ["--no-gif", "--epochs", 1, "--steps-per-epoch", 50, "--output-dir", folder]
-    if network == "critic":
-        options += ["--value-function-learning-rate", 1e30]
-    else:  # no learning rate does that to the actor
-        source, script = SCRIPT.read_text("utf-8"), tmp_path / "ppo_cartpole.py"
-        correct = "kl = tf.reduce_mean("
-        assert source.count(correct) == 1
-        script.write_text(source.replace(correct, "kl = np.nan * tf.reduce_mean("), "utf-8")
+    options += ["--value-function-learning-rate", 1e30 if network == "critic" else 3e-4]
+    broken = "np.nan * " if network == "actor" else ""  # no learning rate does that to the actor
+    correct = "kl = tf.reduce_mean("
+    assert SOURCE.count(correct) == 1
+    script.write_text(SOURCE.replace(correct, f"kl = {broken}tf.reduce_mean("), "utf-8")
     process = run_here(*options, script=script)
     assert re.fullmatch(r"ppo_cartpole.py: error: .*KL .* value loss .* in epoch 1; .*", process.code)
     assert [path.name for path in folder.iterdir()] == ["logs"]
 
 
-def test_a_live_window_is_drawn_by_the_main_thread_and_leaves_nothing_behind(build):
+def test_a_live_window_is_drawn_by_the_main_thread():
     ppo = build(steps_per_epoch=30, epochs=1)
     calls = []
     ppo.env.render = lambda: calls.append(threading.current_thread())
@@ -202,18 +204,14 @@ def test_a_live_window_is_drawn_by_the_main_thread_and_leaves_nothing_behind(bui
     assert ppo.update.experimental_get_tracing_count() == 1
 
 
-def test_many_epochs_retrace_nothing_and_leave_no_objects(build):
+def test_many_epochs_retrace_nothing():
     ppo = build(steps_per_epoch=20, epochs=3)
     functions = ppo.rollout, ppo.update, ppo.sample_action, ppo.train_policy, ppo.train_value_function
     ppo.train()
     traces = [function.experimental_get_tracing_count() for function in functions]
     assert all(traces)  # they run as graphs
-    gc.collect()
-    objects = len(gc.get_objects())
-    ppo.epochs = 60
+    ppo.epochs = 9
     ppo.train()
-    gc.collect()
-    assert len(gc.get_objects()) - objects < 60  # less than one an epoch
     assert [function.experimental_get_tracing_count() for function in functions] == traces
 
 
@@ -249,7 +247,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path, small_outcome):
     assert outcome(tmp_path) == small_outcome
 
 
-def test_the_seed_fixes_the_networks_as_they_are_built(build):
+def test_the_seed_fixes_the_networks_as_they_are_built():
     one, again, other = (build(seed=seed).actor.get_weights()[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.allclose(one, other, atol=1e-6)
