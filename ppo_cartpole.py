@@ -9,8 +9,8 @@
 Two small networks learn to keep the pole on a cart from falling: the actor chooses actions, the critic
 predicts the rewards still to come. Each of 20 epochs plays 5000 steps with the current policy, then updates
 both networks with that data. An episode before and one after the training become GIFs in outputs.
-"The article" is a Chinese tutorial: headings, order and names are its own. "Differs" marks where a number,
-a file or what one sees is not.
+"The tutorial" is the Chinese one named above, whose headings, order and names are kept. "Differs" marks where
+a number, a file or what one sees is not as there.
 
 [PPO] Schulman et al. 2017, arxiv.org/abs/1707.06347. [GAE] Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
@@ -59,9 +59,9 @@ target_kl = 0.01  # KL 的界限，见 update · limit of the KL, see update
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
 
-seed = 0  # 原文没有：随机种子 · not in the article: random seed
-gif = True  # 原文没有：是否录制 · not in the article: record the GIFs
-output_dir = "outputs"  # 原文没有：输出目录 · not in the article: folder for the files
+seed = 0  # 原文没有：随机种子 · not in the tutorial: random seed
+gif = True  # 原文没有：是否录制 · not in the tutorial: record the GIFs
+output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: folder for the files
 
 
 # ==== 模型定义 · Model definition ===========================================================
@@ -238,7 +238,7 @@ def train_value_function(observation_buffer, return_buffer):
     value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
 
 
-# ==== 命令行（原文没有，可以跳过）· Command line (not in the article; may be skipped) =======
+# ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) =======
 def read_options():
     """读取命令行选项，返回 {名称: 值}；遇到不合理的值，说明后退出。
     Read the options of the command line as {name: value}; end the program where one makes no sense.
@@ -290,12 +290,12 @@ pyglet.options["headless"] = sys.platform == "linux" and not (render or os.envir
 # 垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode) 就结束。
 # A state is four numbers: the cart's position and speed, the pole's angle and how fast it turns. There are
 # two actions: 0 pushes to the left, 1 to the right. Each step pays +1. An episode ends with the pole beyond
-# 12 degrees (the article says 15), the cart beyond 2.4 units from the centre, or at step 200.
+# 12 degrees (the tutorial says 15), the cart beyond 2.4 units from the centre, or at step 200.
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
 # 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95，修改它们不起作用。
-# Differs: gamma and lam are passed on. The article's are not: it runs with 0.99 and 0.95, whatever it says.
+# Differs: gamma and lam are passed on. The tutorial's are not: it runs with 0.99 and 0.95, whatever it says.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 # 为什么要两个网络：回报高，可能是动作好，也可能只是状态好。critic 由回报学习评价状态；结果比它的评价好多少，
@@ -400,7 +400,7 @@ def step(t, observation, action, value_t, logprobability_t):
     terminal = done
     if terminal or t == steps_per_epoch - 1:
         # 与原文一样，走满 200 步也按倒下处理；critic 看不到步数，V 因此偏低。
-        # As in the article, reaching step 200 counts as falling; the critic cannot see the step, so V is low.
+        # As in the tutorial, reaching step 200 counts as falling; the critic cannot see the step: V is low.
         last_value = 0 if done else critic(observation.reshape(1, -1))
         buffer.finish_trajectory(last_value)
         num_episodes += 1
@@ -452,7 +452,7 @@ def main():
             print(f"请打开 {comparison} 对比 · open it to compare before and after")
 
 
-# ==== 文件、对比与运行（原文没有）· Files, comparison, start (not in the article) ===========
+# ==== 文件、对比与运行（原文没有）· Files, comparison, start (not in the tutorial) ===========
 def open_log():
     """新建日志，记下全部超参数 · Open a new log; it has all hyperparameters."""
     names = """steps_per_epoch epochs gamma clip_ratio policy_learning_rate value_function_learning_rate lam

@@ -1,12 +1,15 @@
 """How well does it learn? Many seeds, beside the article's printout; and what changes do.
 
-`python tests/study.py` trains seeds 1 to 10 with each of SETTINGS, as a user would, keeps the results
-in results.json beside it, draws README's pictures and prints its tables, in English and in Chinese.
+`python tests/study.py` trains seeds 1 to 10 with each of SETTINGS and EXPERIMENTS, as a user would, keeps
+the results in results.json beside it, draws README's pictures and prints its tables, in English and in
+Chinese.
 """
 
 import argparse
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,11 +39,16 @@ SETTINGS = [
     "--policy-learning-rate 3e-3",
 ]
 ARTICLES = SETTINGS[1]
+# Changes to the code, each a diff beside this file, and the options that it is run with.
+EXPERIMENTS = ["bootstrap.diff", f"bootstrap.diff {ARTICLES}", "entropy.diff"]
+# The rounding of a processor without AVX2, which sends a run elsewhere.
+ROUNDING = "ONEDNN_MAX_CPU_ISA=AVX"
+COMPARED = ["", "bootstrap.diff", ARTICLES, f"bootstrap.diff {ARTICLES}", "entropy.diff"]
 SOLVED = 195  # CartPole-v0's own bar, over 100 episodes
 # What is measured of each seed, and what the curves are called, in English and in Chinese.
 MEASURES = (
-    ("average in epoch 5", "steps, actions drawn", "steps, likelier action"),
-    ("第 5 轮平均奖励", "按概率采样的步数", "选概率最大动作的步数"),
+    ("average reward in epoch 5", "mean steps, sampled actions", "mean steps, greedy actions"),
+    ("第 5 轮的平均奖励", "平均步数，按概率采样动作", "平均步数，选概率最大的动作"),
 )
 CURVES = (
     ("one seed", "median of ten seeds", "the tutorial's printout"),
@@ -73,9 +81,20 @@ def play(layers, greedy, seed, episodes=100):
     return steps / episodes, ends
 
 
+def patched(diff, source):
+    """A source after a diff, whose places are found by their text alone."""
+    for hunk in re.split(r"^@@.*\n", diff, flags=re.M)[1:]:
+        lines = hunk.splitlines(keepends=True)
+        old, new = ("".join(line[1:] for line in lines if line[0] in kind) for kind in (" -", " +"))
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    return source
+
+
 def measure(job):
     """Train one seed with one setting, or not at all, where it is "untrained"; return what came of it."""
     seed, setting = job
+    change = re.findall(r"^\S+\.diff", setting)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(SCRIPT.parent))
     import ppo_cartpole as ppo  # here, so that --help is quick
@@ -86,9 +105,15 @@ def measure(job):
         actor, curve = ppo.keras.Model(x, ppo.mlp(x, [*ppo.hidden_sizes, 2])), []
     else:
         with tempfile.TemporaryDirectory() as folder:
-            options = ["--no-gif", "--output-dir", folder, "--seed", str(seed), *setting.split()]
+            script, source = Path(folder, "ppo_cartpole.py"), SCRIPT.read_text("utf-8")
+            for name in change:
+                source = patched((RESULTS.parent / name).read_text("utf-8"), source)
+            script.write_text(source, "utf-8")
+            options = ["--no-gif", "--output-dir", folder, "--seed", str(seed)]
+            options += re.findall(r"--.*", setting)[0].split() if "--" in setting else []
             output = subprocess.run(
-                [sys.executable, SCRIPT, *options],
+                [sys.executable, script, *options],
+                env={**os.environ, **dict(re.findall(r"(\w+)=(\w+)", setting))},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
@@ -113,7 +138,7 @@ def table(rows):
 
 
 def tables(results, chinese):
-    """README's two tables in one language: the epochs beside the article's, what changes do."""
+    """README's tables in one language: epochs beside the article's, what options do, what experiments do."""
     lowest, median, highest = ("最低", "中位数", "最高") if chinese else ("lowest", "median", "highest")
     rows = [["轮" if chinese else "epoch", "原文" if chinese else "the tutorial"]]
     for name in "0.90 / 0.97", "0.99 / 0.95":
@@ -125,9 +150,17 @@ def tables(results, chinese):
             rows[-1] += [f"{number:.1f}" for number in (min(values), np.median(values), max(values))]
     epochs = table(rows)
 
+    changes = table(rows_of({name: results[name] for name in ("untrained", *SETTINGS)}, chinese))
+    experiments = table(rows_of({name: results[name] for name in COMPARED}, chinese))
+    return epochs, changes, experiments
+
+
+def rows_of(results, chinese):
+    """The rows of a table of settings: what each reaches, early and after training."""
+    lowest, median = ("最低", "中位数") if chinese else ("lowest", "median")
     early, sampled, greedy = MEASURES[chinese]
     join = "，" if chinese else ", "
-    rows = [["选项" if chinese else "options", f"{early}{join}{median}"]]
+    rows = [["设置" if chinese else "setting", f"{early}{join}{median}"]]
     for way in sampled, greedy:
         rows[0] += [f"{way}{join}{statistic}" for statistic in (lowest, median, f"≥ {SOLVED}")]
     for setting, runs in results.items():
@@ -137,13 +170,19 @@ def tables(results, chinese):
         for way in "sampled", "greedy":
             values = [run[way] for run in runs]
             rows[-1] += [f"{min(values):.1f}", f"{np.median(values):.1f}", solved(runs, way)]
-    return epochs, table(rows)
+    return rows
 
 
 def label(setting, chinese):
     """What a setting is called."""
-    names = {"untrained": "未训练" if chinese else "not trained", "": "默认设置" if chinese else "no option"}
-    return names.get(setting, setting)
+    names = {
+        "untrained": ("not trained", "未训练"),
+        "": ("no option", "默认设置"),
+        "bootstrap.diff": ("bootstrap at the step limit", "步数上限处自举"),
+        "entropy.diff": ("entropy bonus of 0.01", "熵奖励 0.01"),
+    }
+    name, _, options = setting.partition(" ") if ".diff" in setting else (setting, "", "")
+    return " ".join([names.get(name, (name, name))[chinese], options]).strip()
 
 
 def draw_curves(results, chinese, path):
@@ -164,9 +203,10 @@ def draw_curves(results, chinese, path):
     save(figure, path)
 
 
-def draw_changes(results, chinese, path):
-    """Draw a dot for each seed: early in training, and in new episodes after it, by each setting."""
-    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(9.6, 3.6), layout="constrained")
+def draw_settings(results, chinese, path):
+    """Draw a dot for each seed and a bar at their median, early in training and after it, by setting."""
+    size = {"figsize": (9.6, 1.2 + 0.3 * len(results)), "layout": "constrained"}
+    figure, panels = plt.subplots(1, 3, sharey=True, **size)
     for axes, title, way in zip(panels, MEASURES[chinese], ("early", "sampled", "greedy"), strict=True):
         for row, (setting, runs) in enumerate(results.items()):
             if way == "early" and setting == "untrained":
@@ -174,10 +214,11 @@ def draw_changes(results, chinese, path):
             values = [run["curve"][4] if way == "early" else run[way] for run in runs]
             heights = row + np.linspace(-0.25, 0.25, len(runs))
             axes.plot(values, heights, "o", color="#1f4e8c", alpha=0.6, markersize=4, markeredgewidth=0)
+            axes.plot(2 * [np.median(values)], [row - 0.4, row + 0.4], color="#e08a00", linewidth=2.5)
         if way != "early":
             axes.axvline(SOLVED, color="#d1495b", linewidth=1, linestyle="--")
         axes.set(xlim=(0, 205), xticks=[0, 50, 100, 150, 200])
-        axes.set_title(title, fontsize=10)
+        axes.set_xlabel(title)
         axes.grid(axis="y", color="#e5e5e5")
         axes.set_axisbelow(True)
     panels[0].set_yticks(range(len(results)), [label(setting, chinese) for setting in results])
@@ -186,21 +227,31 @@ def draw_changes(results, chinese, path):
 
 
 def save(figure, path):
-    """Write a figure as SVG, the same at each time, its text as text."""
+    """Write a figure as SVG, its text as text; it says from which results it is."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    metadata = {"Date": None, "Creator": None, "Description": digest()}
+    figure.savefig(path, metadata=metadata)
     plt.close(figure)
 
 
+def digest():
+    """Names the results that are kept."""
+    return f"results {hashlib.sha256(RESULTS.read_text('ascii').encode()).hexdigest()}"
+
+
 def draw(results, folder):
-    """Draw README's four pictures into a folder."""
+    """Draw README's six pictures into a folder."""
     style = {"svg.fonttype": "none", "svg.hashsalt": "ppo_cartpole", "font.family": "sans-serif"}
     with plt.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the browser has the Chinese ones
         for language in "en", "zh":
-            draw_curves(results, language == "zh", Path(folder, f"curves-{language}.svg"))
-            draw_changes(results, language == "zh", Path(folder, f"changes-{language}.svg"))
+            chinese, end = language == "zh", f"-{language}.svg"
+            draw_curves(results, chinese, Path(folder, f"curves{end}"))
+            changes = {name: results[name] for name in ("untrained", *SETTINGS)}
+            draw_settings(changes, chinese, Path(folder, f"changes{end}"))
+            experiments = {name: results[name] for name in COMPARED}
+            draw_settings(experiments, chinese, Path(folder, f"experiments{end}"))
 
 
 def main():
@@ -208,7 +259,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--draw", action="store_true", help="train nothing: draw and print what is kept")
     if not parser.parse_args().draw:
-        jobs = [(seed, setting) for setting in ("untrained", *SETTINGS) for seed in range(1, 11)]
+        settings = "untrained", *SETTINGS, *EXPERIMENTS, ROUNDING
+        jobs = [(seed, setting) for setting in settings for seed in range(1, 11)]
         with ProcessPoolExecutor() as pool:  # one thread each
             measured = list(tqdm(pool.map(measure, jobs), total=len(jobs), unit="run"))
         results = {setting: [] for _, setting in jobs}

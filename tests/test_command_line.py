@@ -146,7 +146,8 @@ def test_help_says_of_every_option_what_it_does_and_its_default():
 
 def test_importing_writes_nothing_and_keeps_what_is_set(tmp_path):
     code = """import os, ppo_cartpole as p
-print(p.env.spec.id, p.buffer.pointer, os.environ["TF_CPP_MIN_LOG_LEVEL"], os.environ["TF_NUM_INTEROP_THREADS"])
+print(p.env.spec.id, p.buffer.pointer)
+print(os.environ["TF_CPP_MIN_LOG_LEVEL"], os.environ["TF_NUM_INTEROP_THREADS"])
 """
     own = environment(PYTHONPATH=str(SCRIPT.parent), TF_CPP_MIN_LOG_LEVEL="2", TF_NUM_INTEROP_THREADS="1")
     command = [sys.executable, "-B", "-c", code, "--epochs", "0"]  # arguments are not its business

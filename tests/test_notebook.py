@@ -1,10 +1,9 @@
 """The script pasted into a notebook, run by a real kernel."""
 
 import re
-import sys
 
 import pytest
-from helpers import DEFAULTS, GIFS, SCRIPT, averages, decode, edited, environment, logged
+from helpers import GIFS, SCRIPT, averages, decode, edited, environment, logged
 from jupyter_client.manager import KernelManager
 
 TINY = {"steps_per_epoch": 60, "epochs": 2, "hidden_sizes": (8,)}
