@@ -18,9 +18,29 @@ a number, a file or what one sees is not as there.
 # ==== 库准备 · Libraries ====================================================================
 import io
 import os
+import re
 import sys
 import warnings
 from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction
+from importlib.metadata import distributions
+
+
+def check_version(name, lowest, below, wanted):
+    """原文没有：版本不合适，会报难懂的错，或存出坏的 GIF，所以先检查。
+    Not in the tutorial: other versions fail obscurely, or save broken GIFs, so they are checked first.
+    """
+    found = next((package.version for package in distributions(name=name)), "none")
+    if not lowest <= [int(number) for number in re.findall(r"\d+", found)] < below:
+        cure = f"use the .venv of .setup.py, or Python 3.10 or 3.11 and python -m pip install {wanted}"
+        sys.exit(f"ppo_cartpole.py: error: found {name}: {found}, wanted: {wanted} ({cure})")
+
+
+check_version("numpy", [1, 21], [2], "numpy==1.24.4")
+check_version("keras", [2, 8], [2, 16], "tensorflow-cpu==2.15.1")
+check_version("gym", [0, 20], [0, 22], "gym==0.20.0")
+check_version("pyglet", [1, 5, 15], [2], "pyglet==1.5.20")
+check_version("imageio", [2, 9], [2, 28], "imageio==2.26.1")
+check_version("Pillow", [8], [10, 1], "Pillow==10.0.1")
 
 import h5py
 import imageio
@@ -244,14 +264,14 @@ def read_options():
     Read the options of the command line as {name: value}; end the program where one makes no sense.
     """
     numbers = (
-        ("steps_per_epoch", int, 1, 1e8, "steps in each epoch"),
-        ("epochs", int, 1, 1e8, "number of epochs"),
+        ("steps_per_epoch", int, 1, 10**8, "steps in each epoch"),
+        ("epochs", int, 1, 10**8, "number of epochs"),
         ("gamma", float, 0, 1, "discount factor"),
         ("clip_ratio", float, 1e-30, 1e30, "clipping range of the probability ratio: 1 plus or minus this"),
         ("policy_learning_rate", float, 1e-30, 1e30, "learning rate of the actor"),
         ("value_function_learning_rate", float, 1e-30, 1e30, "learning rate of the critic"),
-        ("train_policy_iterations", int, 1, 1e8, "actor updates in each epoch, at most"),
-        ("train_value_iterations", int, 1, 1e8, "critic updates in each epoch"),
+        ("train_policy_iterations", int, 1, 10**8, "actor updates in each epoch, at most"),
+        ("train_value_iterations", int, 1, 10**8, "critic updates in each epoch"),
         ("lam", float, 0, 1, "lambda of GAE, for the advantages"),
         ("target_kl", float, 1e-30, 1e30, "actor updates end above 1.5 times this KL"),
         ("seed", int, 0, 2**32 - 1, "random seed: same seed, same run"),

@@ -19,7 +19,6 @@ from helpers import (
     decode,
     edited,
     environment,
-    load,
     logged,
     run_here,
     run_process,
@@ -39,38 +38,27 @@ def rejected(*arguments, script=SCRIPT):
     return process.errors
 
 
-# Every kind of value, and every name in a check.
-@pytest.mark.parametrize(
-    "arguments, names",
-    [
-        ("--steps-per-epoch 2.5", "--steps-per-epoch"),
-        ("--steps-per-epoch 0", "steps_per_epoch must be from 1"),
-        ("--epochs 0", "epochs must be from 1"),
-        ("--gamma=-0.1", "gamma must be from 0 to 1, not -0.1"),
-        ("--gamma 1.1", "gamma"),
-        ("--lam nan", "lam"),
-        ("--train-policy-iterations 0", "train_policy_iterations"),
-        ("--train-value-iterations -1", "train_value_iterations"),
-        ("--hidden-sizes 64 0", "hidden_sizes"),
-        ("--hidden-sizes", "--hidden-sizes: expected at least one argument"),
-        ("--seed=-1", "seed"),
-        ("--seed 4294967296", "seed"),
-        ("--clip-ratio 0", "clip_ratio"),
-        ("--target-kl inf", "target_kl"),
-        ("--policy-learning-rate=-1e-3", "policy_learning_rate"),
-        ("--value-function-learning-rate 1e39", "value_function_learning_rate"),
-        ("5 --epochs 1", "unrecognized arguments: 5"),  # not a hidden layer
-    ],
-)
-def test_bad_arguments_are_refused_in_one_line(arguments, names):
-    assert names in rejected(*arguments.split())
+BAD = """steps_per_epoch=0 epochs=0 gamma=-0.1 gamma=1.1 lam=nan lam=-1 train_policy_iterations=0
+    train_value_iterations=-1 hidden_sizes=0 seed=-1 seed=4294967296 clip_ratio=0 target_kl=inf
+    policy_learning_rate=-1e-3 value_function_learning_rate=1e39""".split()
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_bad_values_are_refused_in_one_line(bad):
+    name, value = bad.split("=")
+    assert f"error: {name} must be " in rejected(f"--{name.replace('_', '-')}={value}")
 
 
 @pytest.mark.parametrize(
-    "name, value, message", [("epochs", 2.5, "--epochs"), ("gamma", 1.01, "gamma"), ("seed", -1, "seed")]
-)
-def test_bad_values_edited_into_the_file_are_refused_too(tmp_path, name, value, message):
-    assert message in rejected(script=edited(tmp_path / "ppo_cartpole.py", **{name: value}))
+    "arguments", ["--epochs 2.5", "--hidden-sizes", "5 --epochs 1"]
+)  # 5 is no hidden layer
+def test_bad_arguments_are_refused_in_one_line(arguments):
+    assert rejected(*arguments.split())
+
+
+@pytest.mark.parametrize("name, value", [("epochs", 2.5), ("gamma", 1.01), ("seed", -1)])
+def test_bad_values_edited_into_the_file_are_refused_too(tmp_path, name, value):
+    assert name in rejected(script=edited(tmp_path / "ppo_cartpole.py", **{name: value}))
 
 
 def test_a_folder_that_cannot_be_is_refused_in_one_line(tmp_path):
@@ -166,11 +154,40 @@ def test_main_does_the_job_after_an_import_in_a_clean_folder(ppo, tmp_path, monk
     assert len(averages(capsys.readouterr().out.splitlines())) == 1
 
 
-def test_the_command_line_leaves_nothing_behind_in_the_module():
-    process, imported = run_here("--help"), vars(load())
-    assert process.code == 0
-    own = run_here(*TINY, "--no-gif", "--output-dir", os.devnull).names  # which is no folder
-    assert own == {} and not {"name", "kind", "meaning", "parser", "options"} & imported.keys()
+def installed(folder, **versions):
+    """The environment variables with which these versions of packages seem to be installed."""
+    for name, version in versions.items():
+        (folder / f"{name}-{version}.dist-info").mkdir()
+        (folder / f"{name}-{version}.dist-info" / "METADATA").write_text(
+            f"Name: {name}\nVersion: {version}\n"
+        )
+    return {"PYTHONPATH": str(folder)}
+
+
+@pytest.mark.parametrize(
+    "name, version",
+    [
+        ("gym", "0.26.2"),
+        ("gym", "0.19.0"),
+        ("pyglet", "2.0.18"),
+        ("Pillow", "11.0.0"),
+        ("imageio", "2.28.1"),
+        ("keras", "3.12.4"),
+        ("numpy", "2.2.6"),
+    ],
+)
+def test_a_package_that_will_not_do_is_named_at_once(tmp_path, name, version):
+    process = run_process("--no-gif", cwd=tmp_path, env=installed(tmp_path, **{name: version}))
+    assert process.returncode == 1 and re.fullmatch(ERROR, process.stderr) and process.stdout == ""
+    assert f"found {name}: {version}, wanted: " in process.stderr
+    assert f"python -m pip install {'tensorflow' if name == 'keras' else name}" in process.stderr
+
+
+def test_a_missing_package_is_named_and_others_that_do_are_taken(tmp_path):
+    bare = subprocess.run([sys.executable, "-S", SCRIPT], capture_output=True, text=True)  # -S: no packages
+    assert bare.returncode == 1 and re.fullmatch(ERROR, bare.stderr) and "found numpy: none" in bare.stderr
+    others = {"gym": "0.21.0", "pyglet": "1.5.31", "Pillow": "9.5.0", "imageio": "2.27.0", "keras": "2.15.0"}
+    assert run_process("--help", env=installed(tmp_path, **others)).returncode == 0
 
 
 @unix
