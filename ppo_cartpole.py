@@ -40,7 +40,7 @@ check_version("keras", [2, 8], [2, 16], "tensorflow-cpu==2.15.1")
 check_version("gym", [0, 20], [0, 22], "gym==0.20.0")
 check_version("pyglet", [1, 5, 15], [2], "pyglet==1.5.20")
 check_version("imageio", [2, 9], [2, 28], "imageio==2.26.1")
-check_version("Pillow", [8], [10, 1], "Pillow==10.0.1")
+check_version("Pillow", [8, 2], [10, 1], "Pillow==10.0.1")
 
 import h5py
 import imageio
