@@ -1,19 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """通过 CartPole 游戏说明 PPO · PPO on CartPole
 
-两个小网络学会不让推车上的杆子倒下：actor 选择动作，critic 预测还能得到多少奖励。每轮 (epoch) 先用当前策略
-玩 5000 步，再用这些数据更新两个网络，共 20 轮。训练前后各录一局，GIF 存入 outputs。
-“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》：标题、顺序、名称都照它；数值、文件或看到的东西与它
-不同之处，注明“与原文不同”。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节、变量、函数的名称和顺序都照它；运行的结果或看到
+的东西与原文不同时，注明“与原文不同”。
+每轮 (epoch) 用当前策略玩 5000 步，再用这批数据更新 actor 和 critic 两个网络。
+- 策略 π(a|s)：在状态 s 下选动作 a 的概率，由 actor 给出。
+- 回报 R：从某一步起，未来奖励的折扣和。价值 V(s)：critic 对回报的预测。
+- 优势 Â：动作的结果比预测的好多少。
+- PPO（近端策略优化）：同一批数据更新很多次，使优势为正的动作概率增大，为负的减小。但数据只适用于采样时的策略
+  附近，所以概率变得太多的，不再推动（裁剪）；整个策略走得太远（用 KL 散度衡量），就停止更新。
 
-Two small networks learn to keep the pole on a cart from falling: the actor chooses actions, the critic
-predicts the rewards still to come. Each of 20 epochs plays 5000 steps with the current policy, then updates
-both networks with that data. An episode before and one after the training become GIFs in outputs.
-"The tutorial" is the Chinese one named above, whose headings, order and names are kept. "Differs" marks where
-a number, a file or what one sees is not as there.
+"The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections, variables and functions
+have its names and its order. "Differs" marks a departure from it in what a run gives or shows.
+Each epoch plays 5000 steps with the current policy, then updates two networks, actor and critic, with them.
+- Policy π(a|s): the probability of action a in state s, given by the actor.
+- Return R: the discounted sum of future rewards from a step on. Value V(s): the critic's prediction of it.
+- Advantage Â: how much better an action turned out than predicted.
+- PPO (proximal policy optimization): the same data serve many updates, which make actions of positive
+  advantage likelier, those of negative advantage rarer. But they only describe policies near the one that
+  sampled them. So a probability that has changed too much is pushed no further (clipping), and when the whole
+  policy has moved too far, as measured by the KL divergence, updating ends.
 
 [PPO] Schulman et al. 2017, arxiv.org/abs/1707.06347. [GAE] Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
+
+# ==== CartPole 介绍 · About CartPole ========================================================
+# 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作有两个：0 向左推，1 向右推。每步奖励
+# +1。杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode)
+# 就结束。
+# A state, or observation, is four numbers: the cart's position and speed, the pole's angle and how fast it
+# turns. There are two actions: 0 pushes to the left, 1 to the right. Each step pays a reward of 1. An episode
+# ends if the pole is beyond 12 degrees (the tutorial says 15), if the cart is beyond 2.4 units from the
+# centre, or after 200 steps.
 
 # ==== 库准备 · Libraries ====================================================================
 import io
@@ -26,8 +44,8 @@ from importlib.metadata import distributions
 
 
 def check_version(name, lowest, below, wanted):
-    """原文没有：版本不合适，会报难懂的错，或存出坏的 GIF，所以先检查。
-    Not in the tutorial: other versions fail obscurely, or save broken GIFs, so they are checked first.
+    """原文没有，可以跳过：版本不合适时，报的错很难懂，或者存下的 GIF 是坏的，所以先检查版本。
+    Not in the tutorial; may be skipped. Other versions fail obscurely or save broken GIFs: so check first.
     """
     found = next((package.version for package in distributions(name=name)), "none")
     if not lowest <= [int(number) for number in re.findall(r"\d+", found)] < below:
@@ -47,9 +65,10 @@ import imageio
 import pyglet
 from PIL import Image, ImageDraw
 
-# 与原文不同：网络很小，一个运算只用一个线程，两个网络同时更新；oneDNN 在这里反而慢，不用；不显示启动信息。
-# Differs: as the networks are small, an operation has one thread, and both are updated at the same time;
-# oneDNN, slower here, is off, and so are the start-up messages.
+# 与原文不同：因为网络小，每个运算只用一个线程，两个网络的更新可以并行；关掉在这里反而更慢的 oneDNN；不显示启
+# 动信息。
+# Differs: as the networks are small, each operation gets one thread, and the two networks can be updated in
+# parallel; oneDNN, which is slower here, is off; so are the start-up messages.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -68,14 +87,14 @@ from tqdm import tqdm
 
 steps_per_epoch = 5000  # 每轮采样的步数 · steps in each epoch
 epochs = 20  # 训练的轮数 · number of epochs
-gamma = 0.90  # 折扣因子 γ，见 (1)、(2) · discount factor γ, see (1), (2)
+gamma = 0.90  # 折扣因子 γ，见 (2) · discount factor γ, see (2)
 clip_ratio = 0.2  # 裁剪范围 ε，见 (6) · clipping range ε, see (6)
 policy_learning_rate = 3e-4  # actor 的学习率 · learning rate of the actor
 value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of the critic
 train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
-lam = 0.97  # 优势估计的 λ，见 (2) · λ of the advantages, see (2)
-target_kl = 0.01  # KL 的界限，见 update · limit of the KL, see update
+lam = 0.97  # 优势的 λ，见 (2) · λ of the advantages, see (2)
+target_kl = 0.01  # KL 超过它的 1.5 倍就停，见 (6) · updates end above 1.5 × this KL, see (6)
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
 
@@ -89,11 +108,11 @@ output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: fo
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    每一项，加上其后各项的折扣和。例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。
-    从后往前算，它是一个线性滤波器，所以用 lfilter。
+    每一项，加上后面各项打折后的和；例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。先用 [::-1] 倒
+    序，从后往前算，就是一个线性滤波器 (lfilter)。
 
-    Each item plus the discounted items after it: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1].
-    From the last item to the first it is a linear filter, hence lfilter.
+    Each item plus the discounted items after it: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. Run
+    backwards ([::-1]), this is a linear filter (lfilter).
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -127,18 +146,21 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """R[t] = r[t] + γ R[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, 16]
+        """R[t] = r[t] + γ R[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, eq.
+        16]
 
-        回报 R：未来奖励的折扣和，critic 学着预测它，预测的就是价值 V。TD 误差 δ：走了一步，结果比 V 好多少。
-        优势 Â：一个动作的结果比 V 好多少，即从这一步起各个 δ 的折扣和 (GAE)；λ 小则更信 V，大则更信采到的
-        奖励，波动也更大。last_value 代替轨迹之后的奖励：一局结束时为 0，因采满而截断时为下一个状态的 V，
-        float32 (1,)。
+        一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。
+        折扣 γ 使越远的奖励越轻：0.9 大约只看未来 10 步。时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′)，比
+        V(s) 高多少。优势 Â：这一步及以后的 δ 按 γλ 打折相加，叫广义优势估计 (GAE)；λ 越小越信 V，越大越信实际
+        得到的奖励，但波动也大。last_value 代替轨迹以后的回报：一局结束时是 0，没玩完时是下一个状态的 V。
 
-        Return R: the discounted sum of future rewards. The critic learns to predict it: value V. TD error δ:
-        how much better one step turned out than V. Advantage Â: how much better an action turned out than V,
-        the discounted sum of the δ from that step on (GAE). A small λ trusts V, a large one the sampled
-        rewards, which vary more. last_value stands for the rewards after the trajectory: 0 where the episode
-        is over, V of the next state, float32 (1,), where a full Buffer cuts it off.
+        Where a trajectory ends (an episode, or the part of one that fitted in), compute return and advantage
+        of each of its steps. The discount γ makes later rewards weigh less: 0.9 looks about 10 steps ahead.
+        The temporal difference (TD) error δ is how much higher the estimate after one step, r + γV(s′), is
+        than V(s). The advantage Â adds up the δ from its step on, discounted by γλ: generalized advantage
+        estimation (GAE). A small λ trusts V, a large one the rewards received, which vary more. last_value
+        stands for the return after the trajectory: 0 if the episode is over, else V of the next state, a
+        float32 (1,).
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -151,19 +173,21 @@ class Buffer:
     def get(self):
         """Â ← (Â − mean Â) / std Â
 
-        返回 s、a、Â、R、log π(a|s)，此后从头存起；没有存满时抛出 ValueError。Â 虽已减去 V，但 V 起初不准，
-        每步奖励又都是 +1，Â 几乎都为正；再减去平均值，好于平均的动作才变多，其余的变少。
+        返回 s、a、Â、R、log π(a|s)，此后从头存起；没存满时抛出 ValueError。优势先标准化：Â 虽已减去 V，但 V
+        起初接近 0，每步奖励又是 +1，Â 几乎都为正，减去平均值，才能只鼓励好于平均的动作；除以标准差，使更新的
+        大小不随奖励的大小变化。
 
-        Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. Although V
-        is subtracted in Â, nearly all Â are positive at first: V is still wrong, and each step pays +1. With
-        their mean subtracted, too, actions better than the average become likelier, the others rarer.
+        Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. Advantages
+        are standardised. Although V is subtracted in Â, V is near 0 at first and each step pays 1, so nearly
+        every Â is positive: only with their mean taken off are just those actions encouraged that beat the
+        average. Divided by their deviation, updates do not grow with the rewards.
         """
         if self.pointer != len(self.reward_buffer):
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
-        # 与原文不同：加上 1e-8，以免优势全部相等时出现 0/0。
-        # Differs: without the 1e-8, equal advantages would be 0/0.
+        # 与原文不同：加上 1e-8，以免优势全部相等时 0/0。
+        # Differs: 1e-8 is added, because equal advantages would be 0/0.
         self.advantage_buffer = (self.advantage_buffer - advantage_mean) / (advantage_std + 1e-8)
         return (
             self.observation_buffer,
@@ -186,12 +210,15 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 
 # (4) 对数概率 · Log-probabilities
 def logprobabilities(logits, a):
-    """log π(a|s) = logits[a] − log Σ exp(logits):  float32 (batch, 2), int (batch,) → float32 (batch,)
+    """log π(a|s) = logits[a] − log Σ exp(logits)
 
-    所选动作的对数概率。actor 输出的 logits 可以是任意实数，经 log_softmax 归一化，才是对数概率。
+    所选动作的对数概率。logits 是 actor 的输出，即未归一化的分数，可以是任意实数；log_softmax 把它变成对数概
+    率，one_hot 取出所选的那一个。
 
-    Log-probabilities of the actions taken. The actor's logits may be any real numbers; normalised by
-    log_softmax, they are log-probabilities.
+    Log-probabilities of the actions taken. Logits, the actor's output, are scores not yet normalised, any
+    real numbers; log_softmax turns them into log-probabilities, one_hot picks those of the actions taken.
+
+    float32 (batch, 2), int (batch,) → float32 (batch,)
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
@@ -201,11 +228,14 @@ def logprobabilities(logits, a):
 # (5) 采样动作 · Sample an action
 @tf.function
 def sample_action(observation):
-    """a ~ π(·|s):  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
+    """a ~ π(·|s)
 
-    按 actor 给出的概率抽取动作；从没试过的动作，无从知道好坏。
+    按 actor 给出的概率随机抽取动作，不总取概率最大的：没试过的动作，无从知道好坏。
 
-    Draw actions with the actor's probabilities: one that is never tried never shows its worth.
+    Draw actions at random, with the actor's probabilities, and not always the likeliest: an action that is
+    never tried cannot prove its worth.
+
+    float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -215,42 +245,44 @@ def sample_action(observation):
 # (6) 训练策略 · Train the policy
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, 7]
+    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    更新一次 actor。ρ 是动作现在的概率与采样时的概率之比。要使 ρÂ 变大，Â 为正的动作概率要增大，为负的要减小。
-    ρ 顺着这个方向越过 1±ε 以后，裁剪使目标函数不再变大，梯度为 0，不再推它；反方向越界的，照样拉回来。
-    返回 KL 的估计值：策略离采样时的策略有多远；它在更新之后估计，可能为负。
+    更新一次 actor。概率比 ρ（变量 ratio）是动作现在的概率与采样时的概率之比。要使 ρÂ 变大，Â 为正的动作，概率
+    就要增大；Â 为负的，就要减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目标不再变大，梯度为 0，这个
+    样本不再推动更新；从另一侧越界的不裁剪，照常更新。ρ 仍可能因其他样本而继续变化，所以还要看 KL。返回
+    KL(π_old‖π) 的估计值，即新旧策略的差距：它是 log π_old − log π 的样本平均，所以可能为负。
 
-    Update the actor once. ρ is an action's probability now over that when it was sampled: for ρÂ to grow, an
-    action of positive Â must become likelier, one of negative Â rarer. But once ρ is beyond 1±ε that way, the
-    clipped objective grows no more: its gradient is 0 and pushes no further. Beyond on the other side, it is
-    still pulled back. Returns an estimate of the KL, how far the policy is from the one that sampled; made
-    after the update, it may be negative (k1 in joschu.net/blog/kl-approx.html).
+    Update the actor once. The ratio ρ is an action's probability now over that when it was sampled. For ρÂ to
+    grow, actions of positive Â must become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or Â <
+    0 and ρ < 1−ε, the clip keeps the objective from growing: the gradient is 0, and this sample pushes no
+    further. Beyond on the other side nothing is clipped. Other samples may still move ρ, hence the KL.
+    Returns an estimate of KL(π_old‖π), how far the policies are apart: the mean of log π_old − log π over the
+    samples, so it may be negative.
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # min(ρÂ, clip(ρ, 1−ε, 1+ε) Â) = min(ρÂ, min_advantage):  Â > 0: (1+ε) Â,  Â < 0: (1−ε) Â
+        # min(ρÂ, clip(ρ, 1−ε, 1+ε) Â) = min(ρÂ, min_advantage)
+        # min_advantage = (1+ε) Â (Â > 0), (1−ε) Â (Â < 0)
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
-        # 要求最大值，而优化器只求最小值，所以取负。
-        # Negated, as it is to be maximised and an optimizer minimises.
+        # 目标要最大化，优化器只做最小化，所以取负。
+        # Negated, because the objective is to be maximised and an optimizer minimises.
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
     kl = tf.reduce_mean(logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer))
-    kl = tf.reduce_sum(kl)  # 已是标量 · a scalar already
+    kl = tf.reduce_sum(kl)  # 不起作用，照原文保留 · no effect, kept from the tutorial
     return kl
 
 
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """min mean (R − V(s))²  [PPO, 9]
+    """min mean (R − V(s))²  [PPO, in eq. 9]
 
-    更新一次 critic，使预测 V(s) 接近各状态以后的回报 R。
-
-    Update the critic once: its prediction V(s) moves towards the return R from s on.
+    更新一次 critic，使预测 V(s) 接近从 s 起的回报 R。
+    Update the critic once: its prediction V(s) moves towards R, the return from s on.
     """
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
@@ -261,7 +293,8 @@ def train_value_function(observation_buffer, return_buffer):
 # ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) =======
 def read_options():
     """读取命令行选项，返回 {名称: 值}；遇到不合理的值，说明后退出。
-    Read the options of the command line as {name: value}; end the program where one makes no sense.
+    Return the options of the command line as {name: value}; if one makes no sense, say so and end the
+    program.
     """
     numbers = (
         ("steps_per_epoch", int, 1, 10**8, "steps in each epoch"),
@@ -278,8 +311,8 @@ def read_options():
     )
     parser = ArgumentParser("ppo_cartpole.py", SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
     for name, kind, *_, meaning in numbers:
-        # argparse 只检查文字形式的默认值。
-        # argparse checks a default only if it is text.
+        # argparse 只检查字符串默认值。
+        # argparse checks a default only if it is a string.
         default = str(globals()[name])
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=meaning)
     units = np.ravel(hidden_sizes).tolist()  # (64) 也当作一层 · (64) is one layer, too
@@ -287,8 +320,8 @@ def read_options():
     parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
     parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
     parser.add_argument("--output-dir", type=os.path.expanduser, default=output_dir, help="output folder")
-    # 笔记本里没有命令行。
-    # A notebook has no command line.
+    # 在 Jupyter 里没有命令行。
+    # In Jupyter there is no command line.
     options = vars(parser.parse_args(None if "__file__" in globals() else []))
     for name, _, lowest, highest, _ in numbers:
         if not lowest <= options[name] <= highest:
@@ -306,23 +339,19 @@ if __name__ == "__main__":
 # Differs: it is seeded, so runs can be repeated, and draws without a display, too.
 keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
-# 状态是四个数：推车的位置、速度，杆子的角度、角速度。动作有两个：0 向左推，1 向右推。每步奖励 +1。杆子偏离
-# 垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode) 就结束。
-# A state is four numbers: the cart's position and speed, the pole's angle and how fast it turns. There are
-# two actions: 0 pushes to the left, 1 to the right. Each step pays +1. An episode ends with the pole beyond
-# 12 degrees (the tutorial says 15), the cart beyond 2.4 units from the centre, or at step 200.
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95，修改它们不起作用。
-# Differs: gamma and lam are passed on. The tutorial's are not: it runs with 0.99 and 0.95, whatever it says.
+# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95，所以打印的数值与这里不同。
+# Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95, and so printed
+# other numbers than this does.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
-# 为什么要两个网络：回报高，可能是动作好，也可能只是状态好。critic 由回报学习评价状态；结果比它的评价好多少，
-# 才是动作的功劳，即优势；actor 由优势学习选择动作。
-# Why two networks: a high return may come from a good action, or just from a good state. The critic learns
-# from returns to judge states. What turns out better than it judged is the action's merit, the advantage:
-# from that the actor learns to choose actions.
+# 为什么要两个网络：结果好，可能是动作好，也可能只是状态好。critic 根据回报学会评价状态；结果比它的评价好多
+# 少，才是动作的功劳，即优势；actor 根据优势学会选择动作。
+# Why two networks: a good outcome may be due to a good action, or just to a good state. The critic learns
+# from returns to judge states. How much better it turns out than judged is the action's merit, the advantage:
+# from that the actor learns to choose.
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
@@ -335,11 +364,11 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 
 # ==== 保存未训练时的运动情况 · Recording before training ====================================
 def record_gif(path):
-    """用当前策略玩一局，存成 GIF，打印步数，返回各帧，uint8 (400, 600, 3)；写不了时抛出 OSError。
-    Play an episode with the policy as it is, save it as a GIF, print how many steps it took, and return its
-    frames, uint8 (400, 600, 3). Raises OSError where it cannot be written.
+    """用当前策略玩一局，存成 GIF，打印步数，返回各帧，uint8 (400, 600, 3)；写不了文件时抛出 OSError。
+    Play an episode with the current policy, save it as a GIF, print how many steps it took and return its
+    frames, uint8 (400, 600, 3). Raises OSError if the file cannot be written.
     """
-    # 与原文不同：训练前后的两局从同一个状态开始；关掉窗口，否则训练时它没有响应；最后一帧停一秒。
+    # 与原文不同：训练前后的两局从同一个状态开始；关掉窗口，否则训练时窗口没有响应；最后一帧停一秒。
     # Differs: the episodes before and after training start from the same state; the window is closed, or it
     # would hang while training; the last frame stays for a second.
     env.seed(seed)
@@ -357,46 +386,52 @@ def record_gif(path):
 
 
 # ==== 模型训练 · Training ===================================================================
+# 从 Python 调用一次 TensorFlow，开销比运算本身还大，所以原文的循环分成几个函数：train 是 for epoch 这一层；
+# for t 这一层分成两半，rollout 运行网络，编成计算图，每轮调用一次，它每步调用 step 玩游戏；update 是两个更新循环。
+# env.step 因此排在 value_t 和 logprobability_t 之后，数值不变。
+# A call from Python into TensorFlow costs more than its work, so the tutorial's loop is in several functions.
+# train is the loop over epochs. The loop over t has two halves: rollout runs the networks, is compiled into a
+# graph and called once an epoch; at each t it calls step, which plays the game. update is the two loops of
+# updates. Hence env.step comes after value_t and logprobability_t; the numbers are the same.
 def train():
-    """训练 epochs 轮：采样，更新两个网络，打印平均奖励。KL 或误差不再有限时，抛出 FloatingPointError。
-    In each epoch, sample, update both networks and print the average reward. Raises FloatingPointError where
-    the KL or the error is no longer finite.
+    """训练 epochs 轮：采样，更新两个网络，打印平均奖励。KL 或 value loss 变成 inf 或 NaN 时抛出
+    FloatingPointError。
+    In each epoch, sample, update both networks and print the average reward. Raises FloatingPointError if the
+    KL or the value loss becomes inf or NaN.
     """
     global num_episodes
-    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次可能中断 · may have broken off
+    buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
     env.seed(seed)
     observation = env.reset()
     for epoch in tqdm(range(epochs)):
         num_episodes = 0
-        # 窗口只能由主线程画，所以 render 为 True 时逐步执行，不用计算图。
-        # Only the main thread can draw a window: with render, rollout goes step by step, not as a graph.
+        # 只有主线程能画窗口，所以 render 为 True 时，rollout 不编成计算图，而是逐步执行。
+        # Only the main thread can draw a window: with render, rollout runs step by step, not as a graph.
         sample = rollout.python_function if render else rollout
         observation = sample(observation)
-        # get 返回的五个数组，就是 update 的参数。
-        # The five arrays that get returns are the arguments of update.
+        # get 返回的五个数组，依次是 update 的五个参数。
+        # The five arrays from get are the five arguments of update, in this order.
         log = update(*buffer.get())
         if not np.isfinite(log["KL"] + log["value loss"]):
             numbers = f"KL {log['KL']:g}, value loss {log['value loss']:g} in epoch {epoch + 1}"
             raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
-        # 每步奖励 +1，所以平均奖励就是每局的平均步数；被截断的一局也算一局，略微偏低。
-        # As each step pays +1, this is the mean of steps an episode; the one cut off counts as a whole one.
+        # 每步奖励是 1，所以平均奖励就是每局的平均步数；没玩完的一局也算一局，所以略偏低。
+        # Each step pays 1, so the average reward is the mean number of steps in an episode; one that was cut
+        # off counts as a whole one, so it is slightly low.
         log["average reward"] = steps_per_epoch / num_episodes
-        # 与原文不同：还写入日志，可用 TensorBoard 查看。
+        # 与原文不同：还写日志，可用 TensorBoard 查看。
         # Differs: there is also a log, for TensorBoard.
         for name, number in log.items():
             tf.summary.scalar(name, number, epoch + 1)
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {log['average reward']}")
 
 
-# 每步的循环分成两半：网络的一半是 rollout，游戏的一半是 step。从 Python 调用 TensorFlow，比运算本身还慢；
-# 因此 rollout 是一张计算图，每轮只调用一次，每步再调用 step。step 的返回值没有形状，所以有 None 和 reshape。
-# The loop over steps has two halves: the networks' is rollout, the game's is step. A call from Python into
-# TensorFlow takes longer than its work; so rollout is a graph, called once an epoch, and calls step at each
-# step. What step returns has no known shape: hence None and reshape.
+# numpy_function 返回的张量形状未知，所以参数的形状写 None，循环里再用 reshape 补上。
+# What numpy_function returns has no known shape: hence None for the argument's, until reshape in the loop.
 @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
 def rollout(observation):
-    """采样一轮，从状态 observation 开始，返回下一轮的第一个状态；两者都是 float32 (4,)。
-    Sample an epoch, starting from the state observation; return the next epoch's first. Both: float32 (4,).
+    """从状态 observation 开始，采样一轮；返回下一轮的第一个状态，两者都是 float32 (4,)。
+    Sample an epoch, starting from the state `observation`; return the next epoch's first. Both: float32 (4,).
     """
     for t in tf.range(steps_per_epoch):
         observation = tf.reshape(observation, (1, observation_dimensions))
@@ -408,8 +443,9 @@ def rollout(observation):
 
 
 def step(t, observation, action, value_t, logprobability_t):
-    """走第 t 步，存入 buffer，返回下一个状态，float32 (4,)。参数是 NumPy 数组，第一维都是 1。
-    Take step t, store it and return the next state, float32 (4,). Arguments: NumPy arrays, a batch of one.
+    """走第 t 步，存入 buffer，返回下一个状态，float32 (4,)。其余参数是 NumPy 数组，第一维是 1。
+    Take step t, store it and return the next state, float32 (4,). The other arguments are NumPy arrays, a
+    batch of one.
     """
     global num_episodes
     if render:
@@ -419,8 +455,8 @@ def step(t, observation, action, value_t, logprobability_t):
     observation = observation_new
     terminal = done
     if terminal or t == steps_per_epoch - 1:
-        # 与原文一样，走满 200 步也按倒下处理；critic 看不到步数，V 因此偏低。
-        # As in the tutorial, reaching step 200 counts as falling; the critic cannot see the step: V is low.
+        # 与原文一样，走满 200 步也按倒下处理；critic 看不到步数，V 因此略偏低。
+        # As in the tutorial, 200 steps count as falling; the critic cannot see the step: V is slightly low.
         last_value = 0 if done else critic(observation.reshape(1, -1))
         buffer.finish_trajectory(last_value)
         num_episodes += 1
@@ -430,13 +466,15 @@ def step(t, observation, action, value_t, logprobability_t):
 
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """用一轮的数据更新两个网络，返回写入日志的数。KL 太大时，数据已不能代表当前策略，本轮不再更新 actor。
-    Update both networks with an epoch's data; return numbers for the log. Where the KL is too large, the data
-    no longer represent the policy: no more updates of the actor in this epoch.
+    """用一轮的数据更新两个网络，返回写入日志的数。两个循环互不依赖，可以并行。
+    Update both networks with an epoch's data and return numbers for the log. The loops are independent of
+    each other and may run in parallel.
     """
     values = critic(observation_buffer)
     for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
+        # 策略已走得太远，这批数据不再适用。
+        # The policy has moved too far for this data.
         if kl > 1.5 * target_kl:
             break
     for _ in tf.range(train_value_iterations):
@@ -455,9 +493,9 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
 
 # ==== 保存训练后的运动情况 · Recording after training =======================================
 def main():
-    """依次录制、训练、保存网络、再录制、对比；文件存入 output_dir，写不了时抛出 OSError。
-    Record, train, save the networks, record again, compare; all files go to output_dir. Raises OSError where
-    they cannot be written.
+    """依次录制、训练、保存网络、再录制、对比，文件存入 output_dir；写不了文件时抛出 OSError。
+    Record, train, save the networks, record again, compare; all files go to output_dir. Raises OSError if a
+    file cannot be written.
     """
     os.makedirs(output_dir, exist_ok=True)
     with open_log().as_default():
@@ -474,7 +512,9 @@ def main():
 
 # ==== 文件、对比与运行（原文没有）· Files, comparison, start (not in the tutorial) ===========
 def open_log():
-    """新建日志，记下全部超参数 · Open a new log; it has all hyperparameters."""
+    """新建日志，记下全部超参数。
+    Open a new log and note all hyperparameters.
+    """
     names = """steps_per_epoch epochs gamma clip_ratio policy_learning_rate value_function_learning_rate lam
         target_kl train_policy_iterations train_value_iterations hidden_sizes render seed gif output_dir"""
     folder = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -486,11 +526,11 @@ def open_log():
 
 def save_gif(path, frames):
     """把各帧 uint8 (height, width, 3) 存成循环播放的 GIF；存坏了或写不了时抛出 OSError，旧文件不变。
-    Save frames, uint8 (height, width, 3), as an endless GIF. Where it comes out broken or cannot be written,
-    raises OSError; an earlier file stays as it is.
+    Save frames, uint8 (height, width, 3), as an endless GIF. Raises OSError if it comes out broken or cannot
+    be written; an earlier file then stays as it is.
     """
     # 与原文不同：每秒 20 帧，不是 10 帧；每帧只存有变化的部分。
-    # Differs: 20 frames a second, not 10, and of each only what has changed.
+    # Differs: 20 frames a second, not 10; of each, only the part that changed is stored.
     data = io.BytesIO()
     with imageio.get_writer(data, "GIF", mode="I", fps=20, subrectangles=True) as writer:
         for last, frame in enumerate(frames):
@@ -506,7 +546,8 @@ def save_gif(path, frames):
 
 def save_files(files):
     """写文件 {path: BytesIO}：全部写完，才替换旧文件；写不了时抛出 OSError。
-    Write files: none replaces an earlier one until all are complete. Raises OSError where it cannot.
+    Write files {path: BytesIO}: none replaces an earlier one until all are complete. Raises OSError if one
+    cannot be written.
     """
     parts = {path: f"{path}.{os.getpid()}.part" for path in files}
     try:
@@ -522,10 +563,12 @@ def save_files(files):
 
 
 def save_networks():
-    """保存两个网络，写不了时抛出 OSError · Save both networks; raises OSError where it cannot."""
-    # 两个版本的 Keras 都能读 HDF5；先写入内存，因为磁盘写满会使它崩溃；头两行去掉无关紧要的警告。
-    # Both versions of Keras read HDF5; a full disk crashes it, so it is written in memory first; the first
-    # two lines silence warnings that do not matter.
+    """保存两个网络；写不了文件时抛出 OSError。
+    Save both networks. Raises OSError if a file cannot be written.
+    """
+    # Keras 2.10 和 2.15 都能读 HDF5；磁盘写满会使 HDF5 崩溃，所以先写入内存；前两行去掉无关紧要的警告。
+    # Keras 2.10 and 2.15 both read HDF5; a full disk crashes HDF5, so it goes to memory first; the first two
+    # lines silence warnings that do not matter.
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
     tf.get_logger().setLevel("ERROR")
     files = {f"{output_dir}/actor.h5": io.BytesIO(), f"{output_dir}/critic.h5": io.BytesIO()}
@@ -536,7 +579,7 @@ def save_networks():
 
 
 def side_by_side(before, after):
-    """逐帧给出并排的两局，画面缩小一半；先结束的停在最后一帧。
+    """逐帧生成并排的两局，画面缩小一半；先结束的停在最后一帧。
     Yield two episodes side by side, at half size; the one that ends first stays at its last frame.
     """
     for t in range(max(len(before), len(after)) + 20):
@@ -555,13 +598,13 @@ def side_by_side(before, after):
 
 def check_drawing():
     """画不了游戏时，说明怎么办，然后退出。
-    Where the game cannot be drawn, say what to do and end the program.
+    If the game cannot be drawn, say what to do and end the program.
     """
     try:
         from gym.envs.classic_control import rendering
 
         rendering.Viewer(600, 400).close()
-    except Exception as error:  # pyglet、gym、驱动各有各的异常 · pyglet, gym and drivers raise their own
+    except Exception as error:  # 各库各有各的异常 · each library raises its own
         cure = "update the graphics driver, do not use remote desktop, or use --no-gif"
         if sys.platform == "linux":
             cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
@@ -571,7 +614,7 @@ def check_drawing():
 
 
 if __name__ == "__main__":
-    if hasattr(sys.stdout, "reconfigure"):  # 显示不了的字改用转义符，每行立即输出 · escapes, no delay
+    if hasattr(sys.stdout, "reconfigure"):  # 显示不了的字用转义符 · escape what cannot be shown
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     if gif or render:
         check_drawing()
