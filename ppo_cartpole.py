@@ -387,8 +387,8 @@ def record_gif(path):
 
 # ==== 模型训练 · Training ===================================================================
 # 从 Python 调用一次 TensorFlow，开销比运算本身还大，所以原文的循环分成几个函数：train 是 for epoch 这一层；
-# for t 这一层分成两半，rollout 运行网络，编成计算图，每轮调用一次，它每步调用 step 玩游戏；update 是两个更新循环。
-# env.step 因此排在 value_t 和 logprobability_t 之后，数值不变。
+# for t 这一层分成两半，rollout 运行网络，编成计算图，每轮调用一次，它每步调用 step 玩游戏；update 是两个更新
+# 循环。env.step 因此排在 value_t 和 logprobability_t 之后，数值不变。
 # A call from Python into TensorFlow costs more than its work, so the tutorial's loop is in several functions.
 # train is the loop over epochs. The loop over t has two halves: rollout runs the networks, is compiled into a
 # graph and called once an epoch; at each t it calls step, which plays the game. update is the two loops of
