@@ -21,7 +21,8 @@ Each epoch plays 5000 steps with the current policy, then updates two networks, 
   sampled them. So a probability that has changed too much is pushed no further (clipping), and when the whole
   policy has moved too far, as measured by the KL divergence, updating ends.
 
-[PPO] Schulman et al. 2017, arxiv.org/abs/1707.06347. [GAE] Schulman et al. 2016, arxiv.org/abs/1506.02438.
+[PPO, 7]: Schulman et al. 2017, equation 7, arxiv.org/abs/1707.06347.
+[GAE, 16]: Schulman et al. 2016, equation 16, arxiv.org/abs/1506.02438.
 """
 
 # ==== CartPole 介绍 · About CartPole ========================================================
@@ -108,8 +109,8 @@ output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: fo
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    每一项，加上后面各项打折后的和；例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。先用 [::-1] 倒
-    序，从后往前算，就是一个线性滤波器 (lfilter)。
+    每一项，加上后面各项打折后的和；例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。先用 [::-1]
+    倒序，从后往前算，就是一个线性滤波器 (lfilter)。
 
     Each item plus the discounted items after it: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. Run
     backwards ([::-1]), this is a linear filter (lfilter).
@@ -130,7 +131,7 @@ class Buffer:
         self.reward_buffer = np.zeros(size, dtype=np.float32)  # r 奖励 · reward
         self.return_buffer = np.zeros(size, dtype=np.float32)  # R 回报 · return
         self.value_buffer = np.zeros(size, dtype=np.float32)  # V 价值 · value
-        self.logprobability_buffer = np.zeros(size, dtype=np.float32)  # log π(a|s)
+        self.logprobability_buffer = np.zeros(size, dtype=np.float32)  # log π 对数概率 · log-probability
         self.gamma, self.lam = gamma, lam
         self.pointer, self.trajectory_start_index = 0, 0
 
@@ -146,8 +147,7 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """R[t] = r[t] + γ R[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, eq.
-        16]
+        """R[t] = r[t] + γ R[t+1];  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, 16]
 
         一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。
         折扣 γ 使越远的奖励越轻：0.9 大约只看未来 10 步。时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′)，比
@@ -212,8 +212,8 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 def logprobabilities(logits, a):
     """log π(a|s) = logits[a] − log Σ exp(logits)
 
-    所选动作的对数概率。logits 是 actor 的输出，即未归一化的分数，可以是任意实数；log_softmax 把它变成对数概
-    率，one_hot 取出所选的那一个。
+    所选动作的对数概率。logits 是 actor 的输出，即未归一化的分数，可以是任意实数；log_softmax 把它变成
+    对数概率，one_hot 取出所选的那一个。
 
     Log-probabilities of the actions taken. Logits, the actor's output, are scores not yet normalised, any
     real numbers; log_softmax turns them into log-probabilities, one_hot picks those of the actions taken.
@@ -245,16 +245,16 @@ def sample_action(observation):
 # (6) 训练策略 · Train the policy
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
+    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, 7]
 
     更新一次 actor。概率比 ρ（变量 ratio）是动作现在的概率与采样时的概率之比。要使 ρÂ 变大，Â 为正的动作，概率
     就要增大；Â 为负的，就要减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目标不再变大，梯度为 0，这个
-    样本不再推动更新；从另一侧越界的不裁剪，照常更新。ρ 仍可能因其他样本而继续变化，所以还要看 KL。返回
-    KL(π_old‖π) 的估计值，即新旧策略的差距：它是 log π_old − log π 的样本平均，所以可能为负。
+    样本不再推动更新；从另一侧越界的不裁剪，照常更新。ρ 仍可能因其他样本而继续变化，所以还要看 KL。
+    返回 KL(π_old‖π) 的估计值，即新旧策略的差距：它是 log π_old − log π 的样本平均，所以可能为负。
 
     Update the actor once. The ratio ρ is an action's probability now over that when it was sampled. For ρÂ to
-    grow, actions of positive Â must become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or Â <
-    0 and ρ < 1−ε, the clip keeps the objective from growing: the gradient is 0, and this sample pushes no
+    grow, actions of positive Â must become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if
+    Â < 0 and ρ < 1−ε, the clip keeps the objective from growing: the gradient is 0, this sample pushes no
     further. Beyond on the other side nothing is clipped. Other samples may still move ρ, hence the KL.
     Returns an estimate of KL(π_old‖π), how far the policies are apart: the mean of log π_old − log π over the
     samples, so it may be negative.
@@ -279,7 +279,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """min mean (R − V(s))²  [PPO, in eq. 9]
+    """min mean (R − V(s))²  [PPO, 9]
 
     更新一次 critic，使预测 V(s) 接近从 s 起的回报 R。
     Update the critic once: its prediction V(s) moves towards R, the return from s on.
