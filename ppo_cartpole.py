@@ -588,10 +588,10 @@ def side_by_side(before, after):
             count, end = min(t + 1, len(frames)), ""
             if count == len(frames):
                 end = ": success" if count == env.spec.max_episode_steps else ": game over"
-            caption = Image.new("RGB", (150, 24), "white")
+            caption = Image.new("RGB", (150, 28), "white")
             ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {count}{end}", "black")
             half = Image.fromarray(frames[count - 1]).reduce(2)
-            half.paste(caption.resize((300, 48), Image.NEAREST))
+            half.paste(caption.resize((300, 56), Image.NEAREST))
             halves.append(half)
         yield np.hstack([halves[0], np.zeros((200, 2, 3), np.uint8), halves[1]])
 

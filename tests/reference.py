@@ -149,7 +149,7 @@ def halves(before, after, t):
         end = ": success" if over and step == 200 else ": game over" if over else ""
         blocks = frames[step - 1].reshape(200, 2, 300, 2, 3).mean(axis=(1, 3))
         half = np.rint(blocks).astype(np.uint8)
-        caption = Image.new("RGB", (150, 24), "white")
+        caption = Image.new("RGB", (150, 28), "white")
         ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {step}{end}", fill=(0, 0, 0))
-        half[:48] = np.kron(np.asarray(caption), np.ones((2, 2, 1), np.uint8))
+        half[:56] = np.kron(np.asarray(caption), np.ones((2, 2, 1), np.uint8))
         yield half
