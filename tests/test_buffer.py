@@ -60,6 +60,7 @@ def test_get_gives_what_was_stored_and_scales_the_advantages(ppo):
         fill(buffer, [20, 30], [0, 3], seed)
         raw, returns = buffer.advantage_buffer.copy(), buffer.return_buffer.copy()
         observations, actions, advantages, targets, logprobabilities = buffer.get()
+        assert (buffer.pointer, buffer.trajectory_start_index) == (0, 0)
         np.testing.assert_array_equal(observations, np.repeat(np.arange(50.0), 4).reshape(50, 4))
         np.testing.assert_array_equal(actions, np.arange(50) % 2)
         np.testing.assert_allclose(logprobabilities, -np.arange(50) / 10, rtol=1e-6)

@@ -40,7 +40,8 @@ def rejected(*arguments, script=SCRIPT):
 
 BAD = """steps_per_epoch=0 epochs=0 gamma=-0.1 gamma=1.1 lam=nan lam=-1 train_policy_iterations=0
     train_value_iterations=-1 hidden_sizes=0 seed=-1 seed=4294967296 clip_ratio=0 target_kl=inf
-    policy_learning_rate=-1e-3 value_function_learning_rate=1e39""".split()
+    policy_learning_rate=-1e-3 value_function_learning_rate=1e39 lam=1.1 clip_ratio=inf
+    train_value_iterations=0 policy_learning_rate=inf value_function_learning_rate=0 target_kl=0""".split()
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -133,15 +134,17 @@ def test_help_says_of_every_option_what_it_does_and_its_default():
 
 
 def test_importing_writes_nothing_and_keeps_what_is_set(tmp_path):
-    code = """import os, ppo_cartpole as p
-print(p.env.spec.id, p.buffer.pointer)
-print(os.environ["TF_CPP_MIN_LOG_LEVEL"], os.environ["TF_NUM_INTEROP_THREADS"])
-"""
-    own = environment(PYTHONPATH=str(SCRIPT.parent), TF_CPP_MIN_LOG_LEVEL="2", TF_NUM_INTEROP_THREADS="1")
+    names = (
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+        "TF_ENABLE_ONEDNN_OPTS",
+        "TF_CPP_MIN_LOG_LEVEL",
+    )
+    code = f"import os, ppo_cartpole as p; print(p.env.spec.id, p.epochs, *map(os.environ.get, {names}))"
+    own = environment(PYTHONPATH=str(SCRIPT.parent), **dict(zip(names, "3412", strict=True)))
     command = [sys.executable, "-B", "-c", code, "--epochs", "0"]  # arguments are not its business
     process = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True)
-    assert process.returncode == 0 and process.stderr == ""
-    assert process.stdout.split() == ["CartPole-v0", "0", "2", "1"]
+    assert process.returncode == 0 and process.stdout.split() == ["CartPole-v0", "20", "3", "4", "1", "2"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,6 +155,15 @@ def test_main_does_the_job_after_an_import_in_a_clean_folder(ppo, tmp_path, monk
     assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"actor.h5", "critic.h5", "logs"}
     assert ast.literal_eval(logged("outputs")["hyperparameters"][0][1].decode())["epochs"] == 1
     assert len(averages(capsys.readouterr().out.splitlines())) == 1
+
+
+def test_every_log_has_a_folder_of_its_own(ppo, tmp_path, monkeypatch):
+    ppo.output_dir, real = str(tmp_path), time.strftime
+    for second, pid in (0, 1), (0, 2), (1, 1):
+        monkeypatch.setattr(time, "strftime", lambda form, second=second: real(form, time.gmtime(second)))
+        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+        ppo.open_log()
+    assert len(list((tmp_path / "logs").iterdir())) == 3
 
 
 def installed(folder, **versions):
@@ -167,13 +179,16 @@ def installed(folder, **versions):
 @pytest.mark.parametrize(
     "name, version",
     [
-        ("gym", "0.26.2"),
+        ("gym", "0.26.2"),  # the nearest ones that were tried, and the ones that most people have
+        ("gym", "0.22.0"),
         ("gym", "0.19.0"),
-        ("pyglet", "2.0.18"),
-        ("Pillow", "11.0.0"),
-        ("imageio", "2.28.1"),
-        ("keras", "3.12.4"),
-        ("numpy", "2.2.6"),
+        ("pyglet", "2.0.0"),
+        ("pyglet", "1.5.14"),
+        ("Pillow", "10.1.0"),
+        ("Pillow", "7.2.0"),
+        ("imageio", "2.28.0"),
+        ("keras", "3.0.0"),
+        ("numpy", "2.0.2"),
     ],
 )
 def test_a_package_that_will_not_do_is_named_at_once(tmp_path, name, version):

@@ -121,7 +121,7 @@ def test_side_by_side_says_the_step_and_how_it_ended(ppo, tmp_path, shorter):
     assert np.all(before[0] == shades[0, 0])  # the episodes' own pictures are not written on
 
 
-@pytest.mark.parametrize("broken", ["cut short", "frames lost"])
+@pytest.mark.parametrize("broken", ["cut short", "end missing", "frames lost", "last frame lost"])
 def test_a_broken_gif_never_takes_an_earlier_ones_place(ppo, tmp_path, monkeypatch, broken):
     pictures = list(np.random.default_rng(0).integers(0, 255, (9, 90, 90, 3), dtype=np.uint8))
     path, own = tmp_path / "episode.gif", ppo.imageio.get_writer
@@ -131,14 +131,14 @@ def test_a_broken_gif_never_takes_an_earlier_ones_place(ppo, tmp_path, monkeypat
     def writer(data, *arguments, **options):
         """As imageio does with a Pillow that it does not know: no error."""
         with own(data, *arguments, **options) as writer:
-            yield SimpleNamespace(append_data=writer.append_data if broken != "frames lost" else once(writer))
+            yield SimpleNamespace(append_data=losing(writer) if "lost" in broken else writer.append_data)
         written = data.getvalue()
-        if broken == "cut short":
-            data.truncate(len(written) * 2 // 3)
+        if broken in ("cut short", "end missing"):
+            data.truncate(len(written) * 2 // 3 if broken == "cut short" else len(written) - 50)
 
-    def once(writer):
-        calls = []
-        return lambda frame: calls.append(frame) or (len(calls) == 1 and writer.append_data(frame))
+    def losing(writer):
+        calls, kept = [], 1 if broken == "frames lost" else len(pictures) - 1
+        return lambda frame: calls.append(frame) or (len(calls) <= kept and writer.append_data(frame))
 
     monkeypatch.setattr(ppo.imageio, "get_writer", writer)
     with pytest.raises(OSError, match="episode.gif.* broken GIF"):

@@ -118,6 +118,15 @@ def test_policy_gradient_by_hand(ppo, advantage, ratio, lives):
         np.testing.assert_array_equal(gradient, [[0, 0]])
 
 
+def test_value_gradient_against_numpy(ppo):
+    ppo.value_optimizer, rng = Recorder(), np.random.default_rng(0)
+    x, returns = rng.normal(size=(5, 4)).astype(np.float32), rng.normal(size=5).astype(np.float32)
+    ppo.train_value_function.python_function(x, returns)
+    expected = reference.value_gradients(reference.layers_of(ppo.critic), x, returns)
+    for own, theirs in zip(ppo.value_optimizer.gradients, expected, strict=True):
+        np.testing.assert_allclose(own, theirs, rtol=1e-4, atol=1e-5)
+
+
 # The first above 1.5 x 0.01; the very first; never above: all iterations.
 @pytest.mark.parametrize(
     "estimates, expected", [([0.01, 0.0149, 0.0151, 9, 9], 3), ([9], 1), ([0.0149] * 7, 7)]
