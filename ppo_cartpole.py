@@ -174,13 +174,13 @@ class Buffer:
         """Â ← (Â − mean Â) / std Â
 
         返回 s、a、Â、R、log π(a|s)，此后从头存起；没存满时抛出 ValueError。优势先标准化：Â 虽已减去 V，但 V
-        起初接近 0，每步奖励又是 +1，Â 几乎都为正，减去平均值，才能只鼓励好于平均的动作；除以标准差，使更新的
-        大小不随奖励的大小变化。
+        起初接近 0，每步奖励又是 +1，所以 Â 几乎都为正；这个共同的偏移与动作的好坏无关，只增加噪声，所以减去
+        平均值。除以标准差，更新的大小就不随奖励的大小变化。
 
         Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. Advantages
         are standardised. Although V is subtracted in Â, V is near 0 at first and each step pays 1, so nearly
-        every Â is positive: only with their mean taken off are just those actions encouraged that beat the
-        average. Divided by their deviation, updates do not grow with the rewards.
+        every Â is positive. Such a shared offset says nothing about which action is better and only adds
+        noise: hence minus the mean. Divided by the deviation, updates do not grow with the rewards.
         """
         if self.pointer != len(self.reward_buffer):
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
