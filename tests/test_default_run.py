@@ -68,7 +68,8 @@ def test_its_log_opens_in_tensorboard(default_run):
     iterations, kl, entropy = values["policy iterations"], values["KL"], values["entropy"]
     assert np.all((iterations == 80) | (kl > 0.015))  # stopped only where the KL was too large
     assert np.all((0 <= values["clip fraction"]) & (values["clip fraction"] < 1))
-    assert values["explained variance"][0] < 0.5 < values["explained variance"][-1] < 1  # the critic learns
+    explained = values["explained variance"]
+    assert np.all(explained <= 1) and np.mean(explained[-5:]) > explained[0]  # the critic learns
     assert np.all((0 < entropy) & (entropy < np.log(2) + 0.02)) and entropy[0] > 0.6
 
 
