@@ -82,10 +82,11 @@ def play(layers, greedy, seed, episodes=100):
 
 
 def patched(diff, source):
-    """A source after a diff, whose places are found by their text alone."""
+    """A source after a diff; what a hunk removes, or else the lines around what it adds, say where."""
     for hunk in re.split(r"^@@.*\n", diff, flags=re.M)[1:]:
         lines = hunk.splitlines(keepends=True)
-        old, new = ("".join(line[1:] for line in lines if line[0] in kind) for kind in (" -", " +"))
+        around = "" if any(line[0] == "-" for line in lines) else " "
+        old, new = ("".join(line[1:] for line in lines if line[0] in around + kind) for kind in "-+")
         assert source.count(old) == 1
         source = source.replace(old, new)
     return source
@@ -94,7 +95,6 @@ def patched(diff, source):
 def measure(job):
     """Train one seed with one setting, or not at all, where it is "untrained"; return what came of it."""
     seed, setting = job
-    change = re.findall(r"^\S+\.diff", setting)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(SCRIPT.parent))
     import ppo_cartpole as ppo  # here, so that --help is quick
@@ -106,14 +106,18 @@ def measure(job):
     else:
         with tempfile.TemporaryDirectory() as folder:
             script, source = Path(folder, "ppo_cartpole.py"), SCRIPT.read_text("utf-8")
-            for name in change:
-                source = patched((RESULTS.parent / name).read_text("utf-8"), source)
+            options, own = ["--no-gif", "--output-dir", folder, "--seed", str(seed)], {}
+            for word in setting.split():
+                if word.endswith(".diff"):
+                    source = patched((RESULTS.parent / word).read_text("utf-8"), source)
+                elif "=" in word:
+                    own[word.split("=")[0]] = word.split("=")[1]
+                else:
+                    options.append(word)
             script.write_text(source, "utf-8")
-            options = ["--no-gif", "--output-dir", folder, "--seed", str(seed)]
-            options += re.findall(r"--.*", setting)[0].split() if "--" in setting else []
             output = subprocess.run(
                 [sys.executable, script, *options],
-                env={**os.environ, **dict(re.findall(r"(\w+)=(\w+)", setting))},
+                env={**os.environ, **own},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
