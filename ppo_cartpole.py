@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """通过 CartPole 游戏说明 PPO · PPO on CartPole
 
-“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节、变量、函数的名称和顺序都照它；运行的结果或看到
-的东西与原文不同时，注明“与原文不同”。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节、变量、函数的名称和顺序都照它，只有“模型训练”
+的循环拆成了几个函数；运行的结果或看到的东西与原文不同时，注明“与原文不同”。
 每轮 (epoch) 用当前策略玩 5000 步，再用这批数据更新 actor 和 critic 两个网络。
 - 策略 π(a|s)：在状态 s 下选动作 a 的概率，由 actor 给出。
 - 回报 R：从某一步起，未来奖励的折扣和。价值 V(s)：critic 对回报的预测。
 - 优势 Â：动作的结果比预测的好多少。
-- PPO（近端策略优化）：同一批数据更新很多次，使优势为正的动作概率增大，为负的减小。但数据只适用于采样时的策略
-  附近，所以概率变得太多的，不再推动（裁剪）；整个策略走得太远（用 KL 散度衡量），就停止更新。
+- PPO（近端策略优化）：同一批数据更新很多次，使优势为正的动作概率增大，为负的减小。但数据来自更新前的策略，
+  策略变得太远就不可靠了。所以某个动作的概率已变太多，就不再往同一方向推（裁剪）；整个策略走得太远（用 KL
+  散度衡量两个策略的差距），本轮就不再更新 actor。
 
 "The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections, variables and functions
-have its names and its order. "Differs" marks a departure from it in what a run gives or shows.
-Each epoch plays 5000 steps with the current policy, then updates two networks, actor and critic, with them.
+have its names and its order, but its training loop is split into functions. "Differs" marks a departure from
+it in what a run gives or shows.
+Each epoch plays 5000 steps with the current policy, then updates two networks, actor and critic, with that
+data.
 - Policy π(a|s): the probability of action a in state s, given by the actor.
 - Return R: the discounted sum of future rewards from a step on. Value V(s): the critic's prediction of it.
 - Advantage Â: how much better an action turned out than predicted.
 - PPO (proximal policy optimization): the same data serve many updates, which make actions of positive
-  advantage likelier, those of negative advantage rarer. But they only describe policies near the one that
-  sampled them. So a probability that has changed too much is pushed no further (clipping), and when the whole
-  policy has moved too far, as measured by the KL divergence, updating ends.
+  advantage likelier, those of negative advantage rarer. But the data come from the policy before the updates
+  and are a poor guide once the policy differs much from it. So a probability that has changed too much is
+  pushed no further that way (clipping); once the whole policy has moved too far, by the KL divergence, which
+  measures how different two policies are, the actor's updates end until the next epoch.
 
-[PPO, 7]: Schulman et al. 2017, equation 7, arxiv.org/abs/1707.06347.
+[PPO, 7]: Schulman et al. 2017, equation 7 (9 is a term of equation 9), arxiv.org/abs/1707.06347.
 [GAE, 16]: Schulman et al. 2016, equation 16, arxiv.org/abs/1506.02438.
 """
 
@@ -95,7 +99,7 @@ value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of t
 train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
 lam = 0.97  # 优势的 λ，见 (2) · λ of the advantages, see (2)
-target_kl = 0.01  # KL 超过它的 1.5 倍就停，见 (6) · updates end above 1.5 × this KL, see (6)
+target_kl = 0.01  # KL 超过它的 1.5 倍就停，见 (6) · actor updates end above 1.5 × it, see (6)
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
 
@@ -110,10 +114,10 @@ def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
     每一项，加上后面各项打折后的和；例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。先用 [::-1]
-    倒序，从后往前算，就是一个线性滤波器 (lfilter)。
+    倒序，从后往前算，就是一个线性滤波器 (lfilter)，算完再倒回来。
 
     Each item plus the discounted items after it: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. Run
-    backwards ([::-1]), this is a linear filter (lfilter).
+    backwards ([::-1], and back again), this is a linear filter (lfilter).
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -150,17 +154,18 @@ class Buffer:
         """R[t] = r[t] + γ R[t+1];  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, 16]
 
         一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。
-        折扣 γ 使越远的奖励越轻：0.9 大约只看未来 10 步。时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′)，比
-        V(s) 高多少。优势 Â：这一步及以后的 δ 按 γλ 打折相加，叫广义优势估计 (GAE)；λ 越小越信 V，越大越信实际
-        得到的奖励，但波动也大。last_value 代替轨迹以后的回报：一局结束时是 0，没玩完时是下一个状态的 V。
+        折扣 γ 使越远的奖励权重越小：0.9 大约只看未来 10 步。时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′)，
+        比 V(s) 高多少。优势 Â：这一步及以后的 δ 按 γλ 打折相加，叫广义优势估计 (GAE)；λ 越小越信 V，越大越信
+        实际得到的奖励，但波动也大。last_value 代替轨迹以后的回报：一局结束时是 0，没玩完时是下一个状态的 V，
+        float32 (1,)。
 
-        Where a trajectory ends (an episode, or the part of one that fitted in), compute return and advantage
-        of each of its steps. The discount γ makes later rewards weigh less: 0.9 looks about 10 steps ahead.
-        The temporal difference (TD) error δ is how much higher the estimate after one step, r + γV(s′), is
-        than V(s). The advantage Â adds up the δ from its step on, discounted by γλ: generalized advantage
-        estimation (GAE). A small λ trusts V, a large one the rewards received, which vary more. last_value
-        stands for the return after the trajectory: 0 if the episode is over, else V of the next state, a
-        float32 (1,).
+        Where a trajectory ends (an episode, or the part of one that fitted in the epoch), compute return and
+        advantage of each of its steps. The discount γ makes later rewards weigh less: 0.9 looks about 10
+        steps ahead. The temporal difference (TD) error δ is how much higher than V(s) the estimate after one
+        step is: r + γV(s′), s′ being the next state. The advantage Â adds up the δ from its step on,
+        discounted by γλ: generalized advantage estimation (GAE). A small λ trusts V, a large one the rewards
+        received, which vary more. last_value stands for the return after the trajectory: 0 if the episode is
+        over, else V of the next state, a float32 (1,).
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -178,9 +183,10 @@ class Buffer:
         平均值。除以标准差，更新的大小就不随奖励的大小变化。
 
         Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. Advantages
-        are standardised. Although V is subtracted in Â, V is near 0 at first and each step pays 1, so nearly
+        are standardised. V is subtracted in Â, but it is near 0 at first, and each step pays 1, so nearly
         every Â is positive. Such a shared offset says nothing about which action is better and only adds
-        noise: hence minus the mean. Divided by the deviation, updates do not grow with the rewards.
+        noise, so the mean is subtracted. Dividing by the deviation keeps the scale of the rewards from
+        affecting the updates.
         """
         if self.pointer != len(self.reward_buffer):
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
@@ -249,13 +255,15 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 
     更新一次 actor。概率比 ρ（变量 ratio）是动作现在的概率与采样时的概率之比。要使 ρÂ 变大，Â 为正的动作，概率
     就要增大；Â 为负的，就要减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目标不再变大，梯度为 0，这个
-    样本不再推动更新；从另一侧越界的不裁剪，照常更新。ρ 仍可能因其他样本而继续变化，所以还要看 KL。
+    样本不再推动更新；ρ 走反了的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常纠正。其他样本仍可能改变 ρ，所以还要看 KL。
     返回 KL(π_old‖π) 的估计值，即新旧策略的差距：它是 log π_old − log π 的样本平均，所以可能为负。
 
-    Update the actor once. The ratio ρ is an action's probability now over that when it was sampled. For ρÂ to
-    grow, actions of positive Â must become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if
-    Â < 0 and ρ < 1−ε, the clip keeps the objective from growing: the gradient is 0, this sample pushes no
-    further. Beyond on the other side nothing is clipped. Other samples may still move ρ, hence the KL.
+    Update the actor once; the objective is the mean above, and π_old the policy that sampled the epoch. The
+    ratio ρ is an action's probability now over that when it was sampled. For ρÂ to grow, actions of positive
+    Â must become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ < 1−ε, the clip
+    keeps the objective from growing: the gradient is 0, this sample pushes no further. Where ρ has gone the
+    wrong way (Â > 0 and ρ < 1−ε, say), nothing is clipped, so it is corrected. Other samples may still move
+    ρ, so the KL is checked, too.
     Returns an estimate of KL(π_old‖π), how far the policies are apart: the mean of log π_old − log π over the
     samples, so it may be negative.
     """
@@ -336,7 +344,7 @@ if __name__ == "__main__":
 
 # ==== 游戏初始化 · Game and networks ========================================================
 # 与原文不同：固定随机种子，结果可以重现；没有显示器也能画。
-# Differs: it is seeded, so runs can be repeated, and draws without a display, too.
+# Differs: networks and game are seeded, so runs can be repeated; the game draws without a display, too.
 keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
 env = gym.make("CartPole-v0")
@@ -350,8 +358,8 @@ buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 # 为什么要两个网络：结果好，可能是动作好，也可能只是状态好。critic 根据回报学会评价状态；结果比它的评价好多
 # 少，才是动作的功劳，即优势；actor 根据优势学会选择动作。
 # Why two networks: a good outcome may be due to a good action, or just to a good state. The critic learns
-# from returns to judge states. How much better it turns out than judged is the action's merit, the advantage:
-# from that the actor learns to choose.
+# from returns to judge states. How much better the outcome is than it judged is the action's merit, the
+# advantage: from that the actor learns to choose.
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
@@ -387,12 +395,13 @@ def record_gif(path):
 
 # ==== 模型训练 · Training ===================================================================
 # 从 Python 调用一次 TensorFlow，开销比运算本身还大，所以原文的循环分成几个函数：train 是 for epoch 这一层；
-# for t 这一层分成两半，rollout 运行网络，编成计算图，每轮调用一次，它每步调用 step 玩游戏；update 是两个更新
-# 循环。env.step 因此排在 value_t 和 logprobability_t 之后，数值不变。
-# A call from Python into TensorFlow costs more than its work, so the tutorial's loop is in several functions.
-# train is the loop over epochs. The loop over t has two halves: rollout runs the networks, is compiled into a
-# graph and called once an epoch; at each t it calls step, which plays the game. update is the two loops of
-# updates. Hence env.step comes after value_t and logprobability_t; the numbers are the same.
+# for t 这一层分成两半，rollout 运行网络，编成计算图，每轮调用一次，rollout 每步再调用 step，由 step 玩游戏；
+# update 是两个更新循环。env.step 因此排在 value_t 和 logprobability_t 之后，数值不变。
+# Calling TensorFlow from Python at each step costs more than the computation itself, so the tutorial's loop
+# is split into functions. train is the loop over epochs. The loop over steps t has two halves: rollout runs
+# the networks, is compiled into a graph and called once an epoch; at each t it calls step, which plays the
+# game. update has the loops of actor and critic updates. So env.step comes after value_t and
+# logprobability_t, not before them as in the tutorial; the numbers are the same.
 def train():
     """训练 epochs 轮：采样，更新两个网络，打印平均奖励。KL 或 value loss 变成 inf 或 NaN 时抛出
     FloatingPointError。
@@ -405,8 +414,8 @@ def train():
     observation = env.reset()
     for epoch in tqdm(range(epochs)):
         num_episodes = 0
-        # 只有主线程能画窗口，所以 render 为 True 时，rollout 不编成计算图，而是逐步执行。
-        # Only the main thread can draw a window: with render, rollout runs step by step, not as a graph.
+        # 只有主线程能画窗口，所以 render 为 True 时，不用计算图，用未编译的原函数 python_function 逐步执行。
+        # Only the main thread can draw a window: with render, the plain function runs, step by step.
         sample = rollout.python_function if render else rollout
         observation = sample(observation)
         # get 返回的五个数组，依次是 update 的五个参数。
@@ -415,9 +424,11 @@ def train():
         if not np.isfinite(log["KL"] + log["value loss"]):
             numbers = f"KL {log['KL']:g}, value loss {log['value loss']:g} in epoch {epoch + 1}"
             raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
-        # 每步奖励是 1，所以平均奖励就是每局的平均步数；没玩完的一局也算一局，所以略偏低。
-        # Each step pays 1, so the average reward is the mean number of steps in an episode; one that was cut
-        # off counts as a whole one, so it is slightly low.
+        # 每步奖励是 1，所以平均奖励就是每局的平均步数，不必像原文那样累加 sum_return、sum_length。没玩完的一
+        # 局也算一局，所以略偏低。
+        # Each step pays 1, so the average reward is the mean number of steps in an episode, and the
+        # tutorial's sums are not needed. An episode that was cut off counts as a whole one: it is slightly
+        # low.
         log["average reward"] = steps_per_epoch / num_episodes
         # 与原文不同：还写日志，可用 TensorBoard 查看。
         # Differs: there is also a log, for TensorBoard.
@@ -426,8 +437,10 @@ def train():
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {log['average reward']}")
 
 
-# numpy_function 返回的张量形状未知，所以参数的形状写 None，循环里再用 reshape 补上。
-# What numpy_function returns has no known shape: hence None for the argument's, until reshape in the loop.
+# numpy_function 让计算图回调普通的 Python 函数；它的返回值形状未知，所以参数的形状也写 None，再用 reshape 补
+# 上。
+# numpy_function lets the graph call a plain Python function. What that returns has no known shape, so the
+# argument is declared without one, too (None), and reshape gives it back.
 @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
 def rollout(observation):
     """从状态 observation 开始，采样一轮；返回下一轮的第一个状态，两者都是 float32 (4,)。
@@ -443,9 +456,10 @@ def rollout(observation):
 
 
 def step(t, observation, action, value_t, logprobability_t):
-    """走第 t 步，存入 buffer，返回下一个状态，float32 (4,)。其余参数是 NumPy 数组，第一维是 1。
-    Take step t, store it and return the next state, float32 (4,). The other arguments are NumPy arrays, a
-    batch of one.
+    """走第 t 步，存入 buffer，返回下一个状态；一局结束或采满时，返回新一局的第一个状态，float32 (4,)。
+    参数除 t 外，都是第一维为 1 的 NumPy 数组。
+    Take step t, store it and return the next state; where the episode or the epoch ends, the first of a new
+    episode, float32 (4,). All arguments but t are NumPy arrays, a batch of one.
     """
     global num_episodes
     if render:
@@ -455,8 +469,9 @@ def step(t, observation, action, value_t, logprobability_t):
     observation = observation_new
     terminal = done
     if terminal or t == steps_per_epoch - 1:
-        # 与原文一样，走满 200 步也按倒下处理；critic 看不到步数，V 因此略偏低。
-        # As in the tutorial, 200 steps count as falling; the critic cannot see the step: V is slightly low.
+        # 与原文一样，走满 200 步时，以后的回报也按 0 算；critic 看不到步数，平时的 V 因此略偏低。
+        # As in the tutorial, the return after step 200 counts as 0, too; the critic cannot see the step, so V
+        # is slightly low everywhere.
         last_value = 0 if done else critic(observation.reshape(1, -1))
         buffer.finish_trajectory(last_value)
         num_episodes += 1
@@ -466,9 +481,13 @@ def step(t, observation, action, value_t, logprobability_t):
 
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """用一轮的数据更新两个网络，返回写入日志的数。两个循环互不依赖，可以并行。
+    """用一轮的数据更新两个网络，返回写入日志的数。两个循环互不依赖，可以并行。KL、clip fraction（ρ 在 1±ε 之
+    外的比例）、value loss 是更新后的；entropy（策略有多随机，估计值）、explained variance（V 预测 R 有多准，1
+    为完全准确）是更新前的。
     Update both networks with an epoch's data and return numbers for the log. The loops are independent of
     each other and may run in parallel.
+    KL, clip fraction (share of ρ outside 1±ε) and value loss are from after the updates; entropy (how random
+    the policy is, an estimate) and explained variance (how well V predicts R, 1 is perfect) from before.
     """
     values = critic(observation_buffer)
     for iteration in tf.range(train_policy_iterations):
