@@ -14,7 +14,7 @@ TINY = {"steps_per_epoch": 60, "epochs": 2, "hidden_sizes": (8,)}
 def execute(tmp_path_factory):
     """Run a cell in a kernel, in a folder of its own; return what it prints, errors included."""
     manager = KernelManager()
-    manager.start_kernel(cwd=str(tmp_path_factory.mktemp("notebook")), env=environment(PYTHONUTF8="1"))
+    manager.start_kernel(cwd=str(tmp_path_factory.mktemp("notebook")), env=environment())
     client = manager.blocking_client()
     client.start_channels()
     client.wait_for_ready(timeout=60)
