@@ -537,7 +537,14 @@ def open_log():
     names = """steps_per_epoch epochs gamma clip_ratio policy_learning_rate value_function_learning_rate lam
         target_kl train_policy_iterations train_value_iterations hidden_sizes render seed gif output_dir"""
     folder = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
+    os.makedirs(folder)
+    try:
+        log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
+    except tf.errors.FailedPreconditionError as error:
+        # Windows 上的 TensorFlow 2.15 找不到路径里有中文的文件夹。
+        # TensorFlow 2.15 on Windows does not find folders with Chinese names.
+        print(f"没有日志 · no log: {error.message}")
+        log = tf.summary.create_noop_writer()
     with log.as_default():
         tf.summary.text("hyperparameters", str({name: globals()[name] for name in names.split()}), 0)
     return log

@@ -157,6 +157,19 @@ def test_main_does_the_job_after_an_import_in_a_clean_folder(ppo, tmp_path, monk
     assert len(averages(capsys.readouterr().out.splitlines())) == 1
 
 
+def test_where_no_log_can_be_made_it_trains_all_the_same(ppo, tmp_path, monkeypatch, capsys):
+    def refused(*_, **__):
+        raise ppo.tf.errors.FailedPreconditionError(None, None, "it is not a directory")
+
+    monkeypatch.setattr(ppo.tf.summary, "create_file_writer", refused)
+    monkeypatch.chdir(tmp_path)
+    ppo.epochs, ppo.gif = 1, False
+    ppo.main()
+    output = capsys.readouterr().out
+    assert "no log: it is not a directory" in output and "完成第 1 轮训练" in output
+    assert (tmp_path / "outputs" / "actor.h5").exists()
+
+
 def test_every_log_has_a_folder_of_its_own(ppo, tmp_path, monkeypatch):
     ppo.output_dir, real = str(tmp_path), time.strftime
     for second, pid in (0, 1), (0, 2), (1, 1):
