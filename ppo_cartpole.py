@@ -537,7 +537,7 @@ def open_log():
     names = """steps_per_epoch epochs gamma clip_ratio policy_learning_rate value_function_learning_rate lam
         target_kl train_policy_iterations train_value_iterations hidden_sizes render seed gif output_dir"""
     folder = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    os.makedirs(folder)
+    os.makedirs(folder, exist_ok=True)
     try:
         log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
     except tf.errors.FailedPreconditionError as error:
