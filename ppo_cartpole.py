@@ -1,32 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""通过 CartPole 游戏说明 PPO · PPO on CartPole
+"""通过 CartPole 游戏说明 PPO（近端策略优化）· PPO (proximal policy optimization) on CartPole
 
-“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节、变量、函数的名称和顺序都照它，只有“模型训练”
-的循环拆成了几个函数；运行的结果或看到的东西与原文不同时，注明“与原文不同”。
-每轮 (epoch) 用当前策略玩 5000 步，再用这批数据更新 actor 和 critic 两个网络。
-- 策略 π(a|s)：在状态 s 下选动作 a 的概率，由 actor 给出。
-- 回报 R：从某一步起，未来奖励的折扣和。价值 V(s)：critic 对回报的预测。
-- 优势 Â：动作的结果比预测的好多少。
-- PPO（近端策略优化）：同一批数据更新很多次，使优势为正的动作概率增大，为负的减小。但数据来自更新前的策略，
-  策略变得太远就不可靠了。所以某个动作的概率已变太多，就不再往同一方向推（裁剪）；整个策略走得太远（用 KL
-  散度衡量两个策略的差距），本轮就不再更新 actor。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和多数名称都照它；运行结果或看到的东西不一样的地
+方，注明“与原文不同”。
+每轮 (epoch) 用当前策略玩 5000 步，再用这批数据更新两个网络。actor 就是策略 π(a|s)：在状态 s 下选动作 a 的概
+率。critic 预测回报 R，即以后各步奖励打折后的和；预测的值叫价值 V(s)。动作的结果比预测的好多少，叫优势 Â。
+同一批数据用很多次：优势为正的动作，概率增大；为负的，减小。但这批数据是更新前的策略产生的，策略偏离得越远，数
+据越不可靠。所以 PPO 限制每轮的变化：某个动作的概率变化太大，就不再推它（裁剪）；这里还看 KL 散度，整个策略偏
+离太远，本轮就不再更新 actor。
 
-"The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections, variables and functions
-have its names and its order, but its training loop is split into functions. "Differs" marks a departure from
-it in what a run gives or shows.
-Each epoch plays 5000 steps with the current policy, then updates two networks, actor and critic, with that
-data.
-- Policy π(a|s): the probability of action a in state s, given by the actor.
-- Return R: the discounted sum of future rewards from a step on. Value V(s): the critic's prediction of it.
-- Advantage Â: how much better an action turned out than predicted.
-- PPO (proximal policy optimization): the same data serve many updates, which make actions of positive
-  advantage likelier, those of negative advantage rarer. But the data come from the policy before the updates
-  and are a poor guide once the policy differs much from it. So a probability that has changed too much is
-  pushed no further that way (clipping); once the whole policy has moved too far, by the KL divergence, which
-  measures how different two policies are, the actor's updates end until the next epoch.
+"The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections and most names follow it,
+and "Differs" marks where results, or what one sees, do not.
+Each epoch plays 5000 steps with the current policy, then updates two networks with these data. The actor is
+the policy π(a|s): the probability of action a in state s. The critic predicts the return R, the discounted
+sum of the rewards still to come; what it predicts is the value V(s). How much better an action turned out
+than predicted is its advantage Â.
+The same data serve many updates: actions of positive advantage become likelier, those of negative advantage
+rarer. But the data come from the policy before the updates, and the more the policy changes, the less they
+tell. So PPO limits the change in an epoch: an action whose probability has changed too much is pushed no
+further (clipping). Here, the actor's updates also end once the whole policy has changed too much, as measured
+by the KL divergence.
 
-[PPO, 7]: Schulman et al. 2017, equation 7 (9 is a term of equation 9), arxiv.org/abs/1707.06347.
-[GAE, 16]: Schulman et al. 2016, equation 16, arxiv.org/abs/1506.02438.
+PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
 
 # ==== CartPole 介绍 · About CartPole ========================================================
@@ -34,46 +29,26 @@ data.
 # +1。杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode)
 # 就结束。
 # A state, or observation, is four numbers: the cart's position and speed, the pole's angle and how fast it
-# turns. There are two actions: 0 pushes to the left, 1 to the right. Each step pays a reward of 1. An episode
-# ends if the pole is beyond 12 degrees (the tutorial says 15), if the cart is beyond 2.4 units from the
+# turns. There are two actions: 0 pushes left, 1 right. Each step pays a reward of 1. An episode ends when the
+# pole leans more than 12 degrees (the tutorial says 15), when the cart is more than 2.4 units from the
 # centre, or after 200 steps.
 
 # ==== 库准备 · Libraries ====================================================================
 import io
 import os
-import re
 import sys
 import warnings
 from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction
-from importlib.metadata import distributions
-
-
-def check_version(name, lowest, below, wanted):
-    """原文没有，可以跳过：版本不合适时，报的错很难懂，或者存下的 GIF 是坏的，所以先检查版本。
-    Not in the tutorial; may be skipped. Other versions fail obscurely or save broken GIFs: so check first.
-    """
-    found = next((package.version for package in distributions(name=name)), "none")
-    if not lowest <= [int(number) for number in re.findall(r"\d+", found)] < below:
-        cure = f"use the .venv of .setup.py, or Python 3.10 or 3.11 and python -m pip install {wanted}"
-        sys.exit(f"ppo_cartpole.py: error: found {name}: {found}, wanted: {wanted} ({cure})")
-
-
-check_version("numpy", [1, 21], [2], "numpy==1.24.4")
-check_version("keras", [2, 8], [2, 16], "tensorflow-cpu==2.15.1")
-check_version("gym", [0, 20], [0, 22], "gym==0.20.0")
-check_version("pyglet", [1, 5, 15], [2], "pyglet==1.5.20")
-check_version("imageio", [2, 9], [2, 28], "imageio==2.26.1")
-check_version("Pillow", [8, 2], [10, 1], "Pillow==10.0.1")
+from importlib.metadata import version
 
 import h5py
 import imageio
 import pyglet
+from packaging.specifiers import SpecifierSet
 from PIL import Image, ImageDraw
 
-# 与原文不同：因为网络小，每个运算只用一个线程，两个网络的更新可以并行；关掉在这里反而更慢的 oneDNN；不显示启
-# 动信息。
-# Differs: as the networks are small, each operation gets one thread, and the two networks can be updated in
-# parallel; oneDNN, which is slower here, is off; so are the start-up messages.
+# 与原文不同：网络很小，少用线程、不用 oneDNN 反而快；不显示启动信息。
+# Differs: for networks as small as these, few threads and no oneDNN are faster; no start-up messages.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -99,10 +74,9 @@ value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of t
 train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
 lam = 0.97  # 优势的 λ，见 (2) · λ of the advantages, see (2)
-target_kl = 0.01  # KL 超过它的 1.5 倍就停，见 (6) · actor updates end above 1.5 × it, see (6)
+target_kl = 0.01  # KL 超过它的 1.5 倍就停，见 update · stop at KL > 1.5 × this, see update
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
-
 seed = 0  # 原文没有：随机种子 · not in the tutorial: random seed
 gif = True  # 原文没有：是否录制 · not in the tutorial: record the GIFs
 output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: folder for the files
@@ -113,11 +87,10 @@ output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: fo
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    每一项，加上后面各项打折后的和；例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。先用 [::-1]
-    倒序，从后往前算，就是一个线性滤波器 (lfilter)，算完再倒回来。
-
-    Each item plus the discounted items after it: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. Run
-    backwards ([::-1], and back again), this is a linear filter (lfilter).
+    例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。用 [::-1] 倒序后，就是 lfilter 的 y[n] = x[n] +
+    discount y[n−1]。
+    For example, x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. On the reversed x ([::-1]) this is
+    lfilter's y[n] = x[n] + discount y[n−1].
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -125,7 +98,7 @@ def discounted_cumulative_sums(x, discount):
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
     """一轮采样的数据，以及由此算出的优势和回报。
-    The steps of one epoch, and the advantages and returns worked out from them.
+    The steps of one epoch, and the advantages and returns computed from them.
     """
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
@@ -151,21 +124,20 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """R[t] = r[t] + γ R[t+1];  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, 16]
+        """R[t] = r[t] + γ R[t+1];  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, eq.
+        16]
 
-        一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。
-        折扣 γ 使越远的奖励权重越小：0.9 大约只看未来 10 步。时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′)，
-        比 V(s) 高多少。优势 Â：这一步及以后的 δ 按 γλ 打折相加，叫广义优势估计 (GAE)；λ 越小越信 V，越大越信
-        实际得到的奖励，但波动也大。last_value 代替轨迹以后的回报：一局结束时是 0，没玩完时是下一个状态的 V，
-        float32 (1,)。
+        一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。last_value 代替轨迹以后的回
+        报：一局结束时是 0，没玩完时是下一个状态 s′ 的 V，float32 (1,)。
+        时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′) 比 V(s) 高多少。优势是这一步及以后的 δ 按 γλ 打折相
+        加，叫广义优势估计 (GAE)：λ 小，多信 V；λ 大，多信实际的奖励，波动也大。
 
-        Where a trajectory ends (an episode, or the part of one that fitted in the epoch), compute return and
-        advantage of each of its steps. The discount γ makes later rewards weigh less: 0.9 looks about 10
-        steps ahead. The temporal difference (TD) error δ is how much higher than V(s) the estimate after one
-        step is: r + γV(s′), s′ being the next state. The advantage Â adds up the δ from its step on,
-        discounted by γλ: generalized advantage estimation (GAE). A small λ trusts V, a large one the rewards
-        received, which vary more. last_value stands for the return after the trajectory: 0 if the episode is
-        over, else V of the next state, a float32 (1,).
+        Called at the end of a trajectory (an episode, or the part of one that fits in the epoch); computes
+        return and advantage of each of its steps. last_value stands for the return after it: 0 if the episode
+        is over, else V of the next state s′, float32 (1,).
+        The temporal difference (TD) error δ is how far r + γV(s′), the estimate after one step, exceeds V(s).
+        The advantage adds up the δ from its step on, discounted by γλ: generalized advantage estimation
+        (GAE). A small λ trusts V more, a large one the rewards received, which vary more.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -178,15 +150,14 @@ class Buffer:
     def get(self):
         """Â ← (Â − mean Â) / std Â
 
-        返回 s、a、Â、R、log π(a|s)，此后从头存起；没存满时抛出 ValueError。优势先标准化：Â 虽已减去 V，但 V
-        起初接近 0，每步奖励又是 +1，所以 Â 几乎都为正；这个共同的偏移与动作的好坏无关，只增加噪声，所以减去
-        平均值。除以标准差，更新的大小就不随奖励的大小变化。
+        返回 s、a、Â、R、log π(a|s)，此后从头存起；没存满时抛出 ValueError。训练之初 V 接近 0，每步奖励是 +1，
+        所以 Â 虽已减去 V，仍几乎都为正；这个共同的偏移与动作好坏无关，只增加噪声，所以再减去平均值。除以标准
+        差，更新的大小就与奖励的大小无关。
 
-        Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. Advantages
-        are standardised. V is subtracted in Â, but it is near 0 at first, and each step pays 1, so nearly
-        every Â is positive. Such a shared offset says nothing about which action is better and only adds
-        noise, so the mean is subtracted. Dividing by the deviation keeps the scale of the rewards from
-        affecting the updates.
+        Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. At first V
+        is near 0, and as each step pays 1, nearly every Â is positive, though V is already subtracted in it.
+        Such a shared offset says nothing about the actions and only adds noise, so the mean is subtracted,
+        too. Division by the standard deviation makes the updates independent of the rewards' scale.
         """
         if self.pointer != len(self.reward_buffer):
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
@@ -216,15 +187,11 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 
 # (4) 对数概率 · Log-probabilities
 def logprobabilities(logits, a):
-    """log π(a|s) = logits[a] − log Σ exp(logits)
+    """log π(a|s) = logits[a] − log Σ exp(logits);  float32 (batch, 2), int (batch,) → float32 (batch,)
 
-    所选动作的对数概率。logits 是 actor 的输出，即未归一化的分数，可以是任意实数；log_softmax 把它变成
-    对数概率，one_hot 取出所选的那一个。
-
-    Log-probabilities of the actions taken. Logits, the actor's output, are scores not yet normalised, any
-    real numbers; log_softmax turns them into log-probabilities, one_hot picks those of the actions taken.
-
-    float32 (batch, 2), int (batch,) → float32 (batch,)
+    所选动作的对数概率。logits 是 actor 给每个动作打的分，任意实数，还不是概率；log_softmax 把它变成对数概率。
+    Log-probabilities of the actions taken. Logits are the actor's scores for the actions, any real numbers,
+    not yet probabilities; log_softmax turns them into log-probabilities.
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
@@ -232,18 +199,15 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-@tf.function
+@tf.function  # 编成计算图，更快 · compiled into a graph, for speed
 def sample_action(observation):
-    """a ~ π(·|s)
+    """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
 
     按 actor 给出的概率随机抽取动作，不总取概率最大的：没试过的动作，无从知道好坏。
-
     Draw actions at random, with the actor's probabilities, and not always the likeliest: an action that is
     never tried cannot prove its worth.
-
-    float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
     """
-    logits = actor(observation)
+    logits = actor(observation)  # 在“游戏初始化”里建立 · built in "Game and networks"
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
     return logits, action
 
@@ -251,31 +215,33 @@ def sample_action(observation):
 # (6) 训练策略 · Train the policy
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, 7]
+    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    更新一次 actor。概率比 ρ（变量 ratio）是动作现在的概率与采样时的概率之比。要使 ρÂ 变大，Â 为正的动作，概率
-    就要增大；Â 为负的，就要减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目标不再变大，梯度为 0，这个
-    样本不再推动更新；ρ 走反了的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常纠正。其他样本仍可能改变 ρ，所以还要看 KL。
-    返回 KL(π_old‖π) 的估计值，即新旧策略的差距：它是 log π_old − log π 的样本平均，所以可能为负。
+    更新一次 actor；π_old 是采样时的策略，除以它，是因为动作是它抽取的。ρ = 1 时，ρÂ 的梯度就是策略梯度 Â ∇log
+    π：Â 为正的动作，概率增大；Â 为负的，减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目标不再变大，
+    梯度为 0，这个样本不再推动更新。ρ 朝反方向变的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常纠正；别的样本仍会改变
+    ρ，所以还要看 KL。
+    返回 KL(π_old‖π)，即策略偏离了多远；它是 log π_old − log π 的样本平均，只是估计，所以可能为负。
 
-    Update the actor once; the objective is the mean above, and π_old the policy that sampled the epoch. The
-    ratio ρ is an action's probability now over that when it was sampled. For ρÂ to grow, actions of positive
-    Â must become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ < 1−ε, the clip
-    keeps the objective from growing: the gradient is 0, this sample pushes no further. Where ρ has gone the
-    wrong way (Â > 0 and ρ < 1−ε, say), nothing is clipped, so it is corrected. Other samples may still move
-    ρ, so the KL is checked, too.
-    Returns an estimate of KL(π_old‖π), how far the policies are apart: the mean of log π_old − log π over the
-    samples, so it may be negative.
+    Update the actor once; π_old is the policy that sampled the epoch, and dividing by it corrects for that.
+    At ρ = 1 the gradient of ρÂ is the policy gradient, Â ∇log π: actions of positive Â become likelier, those
+    of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ < 1−ε, the clip keeps the objective from
+    growing: the gradient is 0, and this sample pushes no further. One that has moved the wrong way (Â > 0 and
+    ρ < 1−ε, say) is not clipped, so it is put right. As other samples may still move ρ, the KL is checked,
+    too.
+    Returns KL(π_old‖π), how far the policy has moved: the mean of log π_old − log π over the samples, an
+    estimate only, so it may be negative.
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
         # min(ρÂ, clip(ρ, 1−ε, 1+ε) Â) = min(ρÂ, min_advantage)
-        # min_advantage = (1+ε) Â (Â > 0), (1−ε) Â (Â < 0)
+        # 在 min 里，clip 只有一侧起作用：Â > 0 时是 (1+ε) Â，Â < 0 时是 (1−ε) Â。
+        # In the min, only one side of clip matters: (1+ε) Â if Â > 0, (1−ε) Â if Â < 0.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
-        # 目标要最大化，优化器只做最小化，所以取负。
-        # Negated, because the objective is to be maximised and an optimizer minimises.
+        # 优化器只做最小化，所以取负。
+        # Negated, because an optimizer minimises.
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
@@ -287,7 +253,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """min mean (R − V(s))²  [PPO, 9]
+    """min mean (R − V(s))²  [PPO, eq. 9, without its other terms]
 
     更新一次 critic，使预测 V(s) 接近从 s 起的回报 R。
     Update the critic once: its prediction V(s) moves towards R, the return from s on.
@@ -299,6 +265,22 @@ def train_value_function(observation_buffer, return_buffer):
 
 
 # ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) =======
+def check_versions():
+    """版本不合适时，报的错很难懂，或者存下的 GIF 是坏的，所以说明后退出。
+    Other versions fail obscurely or save broken GIFs: say so and end the program.
+    """
+    for name, wanted, best in (
+        ("keras", ">=2.8,<2.16", "tensorflow-cpu==2.15.1"),
+        ("gym", ">=0.20,<0.22", "gym==0.20.0"),
+        ("pyglet", ">=1.5.15,<2", "pyglet==1.5.20"),
+        ("imageio", ">=2.9,<2.28", "imageio==2.26.1"),
+        ("Pillow", ">=8.2,<10.1", "Pillow==10.0.1"),
+    ):
+        if version(name) not in SpecifierSet(wanted):
+            cure = f"use the .venv of .setup.py, or Python 3.10 or 3.11 and python -m pip install {best}"
+            sys.exit(f"ppo_cartpole.py: error: found {name} {version(name)}, wanted {wanted} ({cure})")
+
+
 def read_options():
     """读取命令行选项，返回 {名称: 值}；遇到不合理的值，说明后退出。
     Return the options of the command line as {name: value}; if one makes no sense, say so and end the
@@ -340,29 +322,32 @@ def read_options():
 
 
 if __name__ == "__main__":
+    check_versions()
     globals().update(read_options())
 
 # ==== 游戏初始化 · Game and networks ========================================================
-# 与原文不同：固定随机种子，结果可以重现；没有显示器也能画。
-# Differs: networks and game are seeded, so runs can be repeated; the game draws without a display, too.
+# 与原文不同：固定随机种子，结果可以重现；在 Linux 上，没有显示器也能画。
+# Differs: networks and game are seeded, so runs can be repeated; on Linux, no display is needed to draw.
 keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95，所以打印的数值与这里不同。
-# Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95, and so printed
-# other numbers than this does.
+# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95，打印的数值与这里不同。
+# Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95 and printed other
+# numbers.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 # 为什么要两个网络：结果好，可能是动作好，也可能只是状态好。critic 根据回报学会评价状态；结果比它的评价好多
 # 少，才是动作的功劳，即优势；actor 根据优势学会选择动作。
 # Why two networks: a good outcome may be due to a good action, or just to a good state. The critic learns
-# from returns to judge states. How much better the outcome is than it judged is the action's merit, the
-# advantage: from that the actor learns to choose.
+# from returns to judge states. The outcome minus that judgement is the action's own merit, the advantage: the
+# actor learns from it.
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
+# 由 (batch, 1) 变成 (batch,)，否则 R − V 会成为 (batch, batch)。
+# From (batch, 1) to (batch,), or R − V would be (batch, batch).
 value = tf.squeeze(mlp(observation_input, list(hidden_sizes) + [1], tf.tanh, None), axis=1)
 critic = keras.Model(inputs=observation_input, outputs=value)
 
@@ -373,12 +358,11 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 # ==== 保存未训练时的运动情况 · Recording before training ====================================
 def record_gif(path):
     """用当前策略玩一局，存成 GIF，打印步数，返回各帧，uint8 (400, 600, 3)；写不了文件时抛出 OSError。
-    Play an episode with the current policy, save it as a GIF, print how many steps it took and return its
-    frames, uint8 (400, 600, 3). Raises OSError if the file cannot be written.
+    Play an episode with the current policy, save it as a GIF, print its number of steps, return its frames,
+    uint8 (400, 600, 3). Raises OSError if the file cannot be written.
     """
-    # 与原文不同：训练前后的两局从同一个状态开始；关掉窗口，否则训练时窗口没有响应；最后一帧停一秒。
-    # Differs: the episodes before and after training start from the same state; the window is closed, or it
-    # would hang while training; the last frame stays for a second.
+    # 与原文不同：训练前后的两局从同一个状态开始；录完关掉窗口；最后一帧停一秒。
+    # Differs: both episodes start from the same state; the window closes; the last frame stays for a second.
     env.seed(seed)
     start = env.reset()
     frames, done = [], False
@@ -394,72 +378,59 @@ def record_gif(path):
 
 
 # ==== 模型训练 · Training ===================================================================
-# 从 Python 调用一次 TensorFlow，开销比运算本身还大，所以原文的循环分成几个函数：train 是 for epoch 这一层；
-# for t 这一层分成两半，rollout 运行网络，编成计算图，每轮调用一次，rollout 每步再调用 step，由 step 玩游戏；
-# update 是两个更新循环。env.step 因此排在 value_t 和 logprobability_t 之后，数值不变。
-# Calling TensorFlow from Python at each step costs more than the computation itself, so the tutorial's loop
-# is split into functions. train is the loop over epochs. The loop over steps t has two halves: rollout runs
-# the networks, is compiled into a graph and called once an epoch; at each t it calls step, which plays the
-# game. update has the loops of actor and critic updates. So env.step comes after value_t and
-# logprobability_t, not before them as in the tutorial; the numbers are the same.
+# 从 Python 调用一次 TensorFlow，比其中的运算还费时，所以为了速度，原文的循环拆开了。每一步的循环分成两半：
+# rollout 运行网络，它是计算图，一轮只调用一次；每步它通过 numpy_function 回调 step，由 step 玩游戏。两个更新
+# 循环在 update 里。数值不变。
+# A call from Python into TensorFlow takes longer than the computation in it, so the tutorial's loop is split,
+# for speed. The loop over steps has two halves: rollout, a graph called once an epoch, runs the networks; at
+# each step it calls step, by numpy_function, to play the game. The loops of updates are in update. The
+# numbers are the same.
 def train():
-    """训练 epochs 轮：采样，更新两个网络，打印平均奖励。KL 或 value loss 变成 inf 或 NaN 时抛出
-    FloatingPointError。
-    In each epoch, sample, update both networks and print the average reward. Raises FloatingPointError if the
-    KL or the value loss becomes inf or NaN.
+    """训练 epochs 轮；KL 或 value loss 变成 inf 或 NaN 时抛出 FloatingPointError。
+    Train for `epochs` epochs; raises FloatingPointError if the KL or the value loss becomes inf or NaN.
     """
     global num_episodes
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
     env.seed(seed)
-    observation = env.reset()
+    observation = env.reset().reshape(1, -1)
     for epoch in tqdm(range(epochs)):
         num_episodes = 0
-        # 只有主线程能画窗口，所以 render 为 True 时，不用计算图，用未编译的原函数 python_function 逐步执行。
-        # Only the main thread can draw a window: with render, the plain function runs, step by step.
+        # 只有主线程能画窗口，所以要显示画面时，逐步执行未编译的 python_function。
+        # Only the main thread can draw a window: with render, the uncompiled function runs, step by step.
         sample = rollout.python_function if render else rollout
         observation = sample(observation)
-        # get 返回的五个数组，依次是 update 的五个参数。
-        # The five arrays from get are the five arguments of update, in this order.
-        log = update(*buffer.get())
+        log = update(*buffer.get())  # get 的五个数组 · the five arrays from get
         if not np.isfinite(log["KL"] + log["value loss"]):
             numbers = f"KL {log['KL']:g}, value loss {log['value loss']:g} in epoch {epoch + 1}"
             raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
-        # 每步奖励是 1，所以平均奖励就是每局的平均步数，不必像原文那样累加 sum_return、sum_length。没玩完的一
-        # 局也算一局，所以略偏低。
-        # Each step pays 1, so the average reward is the mean number of steps in an episode, and the
-        # tutorial's sums are not needed. An episode that was cut off counts as a whole one: it is slightly
-        # low.
+        # 每步奖励是 1，平均奖励就是每局的平均步数，不必累加 sum_return、sum_length；没玩完的也算一局。
+        # Each step pays 1, so the average reward is the mean number of steps in an episode, and sum_return
+        # and sum_length are not needed. An episode cut off counts as one.
         log["average reward"] = steps_per_epoch / num_episodes
-        # 与原文不同：还写日志，可用 TensorBoard 查看。
-        # Differs: there is also a log, for TensorBoard.
         for name, number in log.items():
             tf.summary.scalar(name, number, epoch + 1)
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {log['average reward']}")
 
 
-# numpy_function 让计算图回调普通的 Python 函数；它的返回值形状未知，所以参数的形状也写 None，再用 reshape 补
-# 上。
-# numpy_function lets the graph call a plain Python function. What that returns has no known shape, so the
-# argument is declared without one, too (None), and reshape gives it back.
-@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
+@tf.function
 def rollout(observation):
-    """从状态 observation 开始，采样一轮；返回下一轮的第一个状态，两者都是 float32 (4,)。
-    Sample an epoch, starting from the state `observation`; return the next epoch's first. Both: float32 (4,).
+    """网络的一半：从状态 observation 起采样一轮，返回下一轮的第一个状态，都是 float32 (1, 4)。
+    The networks' half: sample an epoch from `observation` on, return the next one's first state, float32 (1,
+    4).
     """
     for t in tf.range(steps_per_epoch):
-        observation = tf.reshape(observation, (1, observation_dimensions))
         logits, action = sample_action(observation)
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
         observation = tf.numpy_function(step, [t, observation, action, value_t, logprobability_t], tf.float32)
+        observation = tf.reshape(observation, (1, observation_dimensions))
     return observation
 
 
 def step(t, observation, action, value_t, logprobability_t):
-    """走第 t 步，存入 buffer，返回下一个状态；一局结束或采满时，返回新一局的第一个状态，float32 (4,)。
-    参数除 t 外，都是第一维为 1 的 NumPy 数组。
-    Take step t, store it and return the next state; where the episode or the epoch ends, the first of a new
-    episode, float32 (4,). All arguments but t are NumPy arrays, a batch of one.
+    """游戏的一半：走第 t 步，存入 buffer，返回下一步的状态，float32 (4,)；其余参数是 (1, …) 的 NumPy 数组。
+    The game's half: take step t, store it, return the next step's state, float32 (4,). The other arguments
+    are NumPy arrays (1, …).
     """
     global num_episodes
     if render:
@@ -469,9 +440,9 @@ def step(t, observation, action, value_t, logprobability_t):
     observation = observation_new
     terminal = done
     if terminal or t == steps_per_epoch - 1:
-        # 与原文一样，走满 200 步时，以后的回报也按 0 算；critic 看不到步数，平时的 V 因此略偏低。
-        # As in the tutorial, the return after step 200 counts as 0, too; the critic cannot see the step, so V
-        # is slightly low everywhere.
+        # 与原文一样，走满 200 步后的回报也按 0 算；critic 看不到步数，所以 V 在末尾几步偏高，之前略偏低。
+        # As in the tutorial, the return after step 200 counts as 0, too. The critic does not see the number
+        # of the step, so V is too high in the last few, slightly low before.
         last_value = 0 if done else critic(observation.reshape(1, -1))
         buffer.finish_trajectory(last_value)
         num_episodes += 1
@@ -481,20 +452,16 @@ def step(t, observation, action, value_t, logprobability_t):
 
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """用一轮的数据更新两个网络，返回写入日志的数。两个循环互不依赖，可以并行。KL、clip fraction（ρ 在 1±ε 之
-    外的比例）、value loss 是更新后的；entropy（策略有多随机，估计值）、explained variance（V 预测 R 有多准，1
-    为完全准确）是更新前的。
-    Update both networks with an epoch's data and return numbers for the log. The loops are independent of
-    each other and may run in parallel.
-    KL, clip fraction (share of ρ outside 1±ε) and value loss are from after the updates; entropy (how random
-    the policy is, an estimate) and explained variance (how well V predicts R, 1 is perfect) from before.
+    """用一轮的数据更新两个网络，返回写入日志的数。KL、clip fraction（ρ 超出 1±ε 的比例）和 value loss 是更新
+    后的；entropy（策略的随机程度，估计值）和 explained variance（V 预测 R 的准确程度，最高为 1）是更新前的。
+    Update both networks with an epoch's data; return numbers for the log. KL, clip fraction (share of ρ
+    outside 1±ε) and value loss are from after the updates; entropy (how random the policy is, an estimate)
+    and explained variance (how well V predicts R, at best 1) from before.
     """
-    values = critic(observation_buffer)
+    values = critic(observation_buffer)  # 只用于日志 · for the log only
     for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
-        # 策略已走得太远，这批数据不再适用。
-        # The policy has moved too far for this data.
-        if kl > 1.5 * target_kl:
+        if kl > 1.5 * target_kl:  # 策略偏离太远 · the policy has moved too far
             break
     for _ in tf.range(train_value_iterations):
         train_value_function(observation_buffer, return_buffer)
@@ -517,6 +484,8 @@ def main():
     file cannot be written.
     """
     os.makedirs(output_dir, exist_ok=True)
+    # 与原文不同：训练时写日志，可用 TensorBoard 查看；还保存两个网络和对比图。
+    # Differs: there are also a log of the training, for TensorBoard, the networks' files and the comparison.
     with open_log().as_default():
         if gif:
             before = record_gif(f"{output_dir}/未训练前的样子.gif")

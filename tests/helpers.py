@@ -12,6 +12,7 @@ import types
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import tensorflow as tf
 
 ROOT = Path(__file__).parent.parent
@@ -121,6 +122,10 @@ def logged(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     (log,) = (Path(folder) / "logs").iterdir()
+    try:
+        tf.io.gfile.isdir(str(log))
+    except UnicodeDecodeError:
+        pytest.skip("TensorFlow 2.15 on Windows finds no folder with a Chinese name: no log can be made")
     events = EventAccumulator(str(log), size_guidance={"tensors": 0}).Reload()
     return {
         tag: [(event.step, tf.make_ndarray(event.tensor_proto).item()) for event in events.Tensors(tag)]

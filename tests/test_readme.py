@@ -89,7 +89,7 @@ def test_every_message_has_its_row(half):
         "cannot draw the game: ",
         "training broke down: ",
         "wrote a broken GIF",
-        "found gym: 0.26.2, wanted: ",
+        "found gym 0.26.2, wanted ",
     ]
     messages += [reason.split("\n")[1] for reason in reasons]
     shown = [text for row in re.findall(r"^\| (.*?) \| ", half, re.M) for text in re.findall("`(.*?)`", row)]

@@ -146,7 +146,7 @@ def test_all_actions_are_drawn_with_the_actors_probabilities():
     ppo.actor.layers[-1].kernel.assign(tf.zeros((64, 2)))  # blind: always the same probabilities
     ppo.actor.layers[-1].bias.assign(np.log([0.1, 0.9]))
     ppo.num_episodes = 0
-    ppo.rollout(ppo.env.reset())
+    ppo.rollout(ppo.env.reset().reshape(1, -1))
     share = np.mean(ppo.buffer.action_buffer)
     assert abs(share - 0.9) < 5 * np.sqrt(0.1 * 0.9 / 2000), "not drawn as the actor says"
 
