@@ -4,16 +4,16 @@
 “原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和多数名称都照它；运行结果或看到的东西不一样的地
 方，注明“与原文不同”。
 每轮 (epoch) 用当前策略玩 5000 步，再用这批数据更新两个网络。actor 就是策略 π(a|s)：在状态 s 下选动作 a 的概
-率。critic 预测回报 R，即以后各步奖励打折后的和；预测的值叫价值 V(s)。动作的结果比预测的好多少，叫优势 Â。
-同一批数据用很多次：优势为正的动作，概率增大；为负的，减小。但这批数据是更新前的策略产生的，策略偏离得越远，数
-据越不可靠。所以 PPO 限制每轮的变化：某个动作的概率变化太大，就不再推它（裁剪）；这里还看 KL 散度，整个策略偏
-离太远，本轮就不再更新 actor。
+率。critic 预测回报 R，即从某步起各步奖励打折后的和；预测的值叫价值 V(s)。动作的结果比预测的好多少，叫优势 Â。
+同一批数据反复使用，增大优势为正的动作的概率，减小为负的。但这批数据是更新前的策略产生的，策略偏离得越远，数据
+越不可靠。所以 PPO 限制每轮的变化：某个动作的概率变化太大，就不再推它（裁剪）；这里还用 KL 散度衡量整个策略偏
+离了多远，太远了，本轮就不再更新 actor。
 
 "The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections and most names follow it,
 and "Differs" marks where results, or what one sees, do not.
 Each epoch plays 5000 steps with the current policy, then updates two networks with these data. The actor is
 the policy π(a|s): the probability of action a in state s. The critic predicts the return R, the discounted
-sum of the rewards still to come; what it predicts is the value V(s). How much better an action turned out
+sum of the rewards from a step on; what it predicts is the value V(s). How much better an action turned out
 than predicted is its advantage Â.
 The same data serve many updates: actions of positive advantage become likelier, those of negative advantage
 rarer. But the data come from the policy before the updates, and the more the policy changes, the less they
@@ -87,10 +87,10 @@ output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: fo
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。用 [::-1] 倒序后，就是 lfilter 的 y[n] = x[n] +
-    discount y[n−1]。
-    For example, x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. On the reversed x ([::-1]) this is
-    lfilter's y[n] = x[n] + discount y[n−1].
+    例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。lfilter 的系数取 −discount 时，算的是 y[n] =
+    x[n] + discount y[n−1]；前后用 [::-1] 倒序，就从后往前算。
+    For example, x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. With −discount as its coefficient,
+    lfilter computes y[n] = x[n] + discount y[n−1]; [::-1] before and after makes it run from the end.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -127,14 +127,14 @@ class Buffer:
         """R[t] = r[t] + γ R[t+1];  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, eq.
         16]
 
-        一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。last_value 代替轨迹以后的回
-        报：一局结束时是 0，没玩完时是下一个状态 s′ 的 V，float32 (1,)。
+        一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。last_value 是轨迹之后的 R 和
+        V：一局结束时是 0，没玩完时是下一个状态 s′ 的 V(s′)，float32 (1,)。
         时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′) 比 V(s) 高多少。优势是这一步及以后的 δ 按 γλ 打折相
         加，叫广义优势估计 (GAE)：λ 小，多信 V；λ 大，多信实际的奖励，波动也大。
 
         Called at the end of a trajectory (an episode, or the part of one that fits in the epoch); computes
-        return and advantage of each of its steps. last_value stands for the return after it: 0 if the episode
-        is over, else V of the next state s′, float32 (1,).
+        return and advantage of each of its steps. last_value is R and V after the trajectory: 0 if the
+        episode is over, else V(s′) of the next state s′, float32 (1,).
         The temporal difference (TD) error δ is how far r + γV(s′), the estimate after one step, exceeds V(s).
         The advantage adds up the δ from its step on, discounted by γλ: generalized advantage estimation
         (GAE). A small λ trusts V more, a large one the rewards received, which vary more.
@@ -152,12 +152,12 @@ class Buffer:
 
         返回 s、a、Â、R、log π(a|s)，此后从头存起；没存满时抛出 ValueError。训练之初 V 接近 0，每步奖励是 +1，
         所以 Â 虽已减去 V，仍几乎都为正；这个共同的偏移与动作好坏无关，只增加噪声，所以再减去平均值。除以标准
-        差，更新的大小就与奖励的大小无关。
+        差，actor 的梯度就与奖励的大小无关。
 
         Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. At first V
         is near 0, and as each step pays 1, nearly every Â is positive, though V is already subtracted in it.
         Such a shared offset says nothing about the actions and only adds noise, so the mean is subtracted,
-        too. Division by the standard deviation makes the updates independent of the rewards' scale.
+        too. Division by the standard deviation makes the actor's gradients independent of the rewards' scale.
         """
         if self.pointer != len(self.reward_buffer):
             raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
@@ -217,18 +217,18 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    更新一次 actor；π_old 是采样时的策略，除以它，是因为动作是它抽取的。ρ = 1 时，ρÂ 的梯度就是策略梯度 Â ∇log
-    π：Â 为正的动作，概率增大；Â 为负的，减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目标不再变大，
-    梯度为 0，这个样本不再推动更新。ρ 朝反方向变的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常纠正；别的样本仍会改变
-    ρ，所以还要看 KL。
+    更新一次 actor；π_old 是采样时的策略，除以它，抵消各动作当时被抽中的机会不同。ρ = 1 时，ρÂ 的梯度就是策略
+    梯度 Â ∇log π：Â 为正的动作，概率增大；Â 为负的，减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目
+    标不再变大，梯度为 0，这个样本不再推动更新。ρ 朝反方向变的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常纠正；别的样
+    本仍会改变 ρ，所以还要看 KL。
     返回 KL(π_old‖π)，即策略偏离了多远；它是 log π_old − log π 的样本平均，只是估计，所以可能为负。
 
-    Update the actor once; π_old is the policy that sampled the epoch, and dividing by it corrects for that.
-    At ρ = 1 the gradient of ρÂ is the policy gradient, Â ∇log π: actions of positive Â become likelier, those
-    of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ < 1−ε, the clip keeps the objective from
-    growing: the gradient is 0, and this sample pushes no further. One that has moved the wrong way (Â > 0 and
-    ρ < 1−ε, say) is not clipped, so it is put right. As other samples may still move ρ, the KL is checked,
-    too.
+    Update the actor once; π_old is the policy that sampled the epoch; dividing by it undoes how often it
+    chose each action. At ρ = 1 the gradient of ρÂ is the policy gradient, Â ∇log π: actions of positive Â
+    become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ < 1−ε, the clip keeps
+    the objective from growing: the gradient is 0, and this sample pushes no further. One that has moved the
+    wrong way (Â > 0 and ρ < 1−ε, say) is not clipped, so it is put right. As other samples may still move ρ,
+    the KL is checked, too.
     Returns KL(π_old‖π), how far the policy has moved: the mean of log π_old − log π over the samples, an
     estimate only, so it may be negative.
     """
@@ -253,7 +253,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """min mean (R − V(s))²  [PPO, eq. 9, without its other terms]
+    """min mean (R − V(s))²  [PPO, eq. 9: L^VF]
 
     更新一次 critic，使预测 V(s) 接近从 s 起的回报 R。
     Update the critic once: its prediction V(s) moves towards R, the return from s on.
@@ -378,13 +378,13 @@ def record_gif(path):
 
 
 # ==== 模型训练 · Training ===================================================================
-# 从 Python 调用一次 TensorFlow，比其中的运算还费时，所以为了速度，原文的循环拆开了。每一步的循环分成两半：
-# rollout 运行网络，它是计算图，一轮只调用一次；每步它通过 numpy_function 回调 step，由 step 玩游戏。两个更新
-# 循环在 update 里。数值不变。
+# 从 Python 调用一次 TensorFlow，比其中的运算还费时，所以为了速度，原文的循环拆开了，结果不变。for t 循环分成
+# 两半：rollout 运行网络，它是计算图，一轮只调用一次；每步它通过 numpy_function 回调 step，由 step 玩游戏。两
+# 个更新循环在 update 里。
 # A call from Python into TensorFlow takes longer than the computation in it, so the tutorial's loop is split,
-# for speed. The loop over steps has two halves: rollout, a graph called once an epoch, runs the networks; at
-# each step it calls step, by numpy_function, to play the game. The loops of updates are in update. The
-# numbers are the same.
+# for speed; the results are the same. The loop over t has two halves: rollout, a graph called once an epoch,
+# runs the networks; at each t it calls step, by numpy_function, to play the game. The loops of updates are in
+# update.
 def train():
     """训练 epochs 轮；KL 或 value loss 变成 inf 或 NaN 时抛出 FloatingPointError。
     Train for `epochs` epochs; raises FloatingPointError if the KL or the value loss becomes inf or NaN.
@@ -403,9 +403,9 @@ def train():
         if not np.isfinite(log["KL"] + log["value loss"]):
             numbers = f"KL {log['KL']:g}, value loss {log['value loss']:g} in epoch {epoch + 1}"
             raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
-        # 每步奖励是 1，平均奖励就是每局的平均步数，不必累加 sum_return、sum_length；没玩完的也算一局。
-        # Each step pays 1, so the average reward is the mean number of steps in an episode, and sum_return
-        # and sum_length are not needed. An episode cut off counts as one.
+        # 每步奖励是 1，一局的奖励之和就是它的步数，所以不必像原文那样累加；没玩完的也算一局。
+        # Each step pays 1, so an episode's total reward is its number of steps, and the tutorial's sums are
+        # not needed. An episode cut off counts as one.
         log["average reward"] = steps_per_epoch / num_episodes
         for name, number in log.items():
             tf.summary.scalar(name, number, epoch + 1)
@@ -414,7 +414,7 @@ def train():
 
 @tf.function
 def rollout(observation):
-    """网络的一半：从状态 observation 起采样一轮，返回下一轮的第一个状态，都是 float32 (1, 4)。
+    """网络这一半：从状态 observation 起采样一轮，返回下一轮的第一个状态，都是 float32 (1, 4)。
     The networks' half: sample an epoch from `observation` on, return the next one's first state, float32 (1,
     4).
     """
@@ -428,7 +428,7 @@ def rollout(observation):
 
 
 def step(t, observation, action, value_t, logprobability_t):
-    """游戏的一半：走第 t 步，存入 buffer，返回下一步的状态，float32 (4,)；其余参数是 (1, …) 的 NumPy 数组。
+    """游戏这一半：走第 t 步，存入 buffer，返回下一步的状态，float32 (4,)；其余参数是 (1, …) 的 NumPy 数组。
     The game's half: take step t, store it, return the next step's state, float32 (4,). The other arguments
     are NumPy arrays (1, …).
     """
@@ -453,10 +453,10 @@ def step(t, observation, action, value_t, logprobability_t):
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
     """用一轮的数据更新两个网络，返回写入日志的数。KL、clip fraction（ρ 超出 1±ε 的比例）和 value loss 是更新
-    后的；entropy（策略的随机程度，估计值）和 explained variance（V 预测 R 的准确程度，最高为 1）是更新前的。
+    后的；entropy（策略的随机程度，估计值）和 explained variance（V 能解释 R 的变化的比例）是更新前的。
     Update both networks with an epoch's data; return numbers for the log. KL, clip fraction (share of ρ
     outside 1±ε) and value loss are from after the updates; entropy (how random the policy is, an estimate)
-    and explained variance (how well V predicts R, at best 1) from before.
+    and explained variance (the share of R's variance that V explains) from before.
     """
     values = critic(observation_buffer)  # 只用于日志 · for the log only
     for iteration in tf.range(train_policy_iterations):
@@ -498,7 +498,7 @@ def main():
             print(f"请打开 {comparison} 对比 · open it to compare before and after")
 
 
-# ==== 文件、对比与运行（原文没有）· Files, comparison, start (not in the tutorial) ===========
+# ==== 文件、对比与运行（大多原文没有）· Files, comparison, start (mostly not in the tutorial) =
 def open_log():
     """新建日志，记下全部超参数。
     Open a new log and note all hyperparameters.
