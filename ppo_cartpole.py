@@ -509,10 +509,10 @@ def open_log():
     os.makedirs(folder, exist_ok=True)
     try:
         log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
-    except tf.errors.FailedPreconditionError as error:
+    except tf.errors.FailedPreconditionError:
         # Windows 上的 TensorFlow 2.15 找不到路径里有中文的文件夹。
         # TensorFlow 2.15 on Windows does not find folders with Chinese names.
-        print(f"没有日志 · no log: {error.message}")
+        print(f"没有日志：TensorFlow 找不到 {folder} · no log: TensorFlow does not find that folder")
         log = tf.summary.create_noop_writer()
     with log.as_default():
         tf.summary.text("hyperparameters", str({name: globals()[name] for name in names.split()}), 0)

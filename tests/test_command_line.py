@@ -166,7 +166,7 @@ def test_where_no_log_can_be_made_it_trains_all_the_same(ppo, tmp_path, monkeypa
     ppo.epochs, ppo.gif = 1, False
     ppo.main()
     output = capsys.readouterr().out
-    assert "no log: it is not a directory" in output and "完成第 1 轮训练" in output
+    assert "no log: TensorFlow does not find" in output and "完成第 1 轮训练" in output
     assert (tmp_path / "outputs" / "actor.h5").exists()
 
 
