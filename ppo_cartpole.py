@@ -35,6 +35,7 @@ PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, 
 
 # ==== 库准备 · Libraries ====================================================================
 import io
+import logging
 import os
 import sys
 import warnings
@@ -47,12 +48,13 @@ import pyglet
 from packaging.specifiers import SpecifierSet
 from PIL import Image, ImageDraw
 
-# 与原文不同：网络很小，少用线程、不用 oneDNN 反而快；不显示启动信息。
-# Differs: for networks as small as these, few threads and no oneDNN are faster; no start-up messages.
+# 与原文不同：网络很小，少用线程、不用 oneDNN 反而快；不显示 TensorFlow 的警告。
+# Differs: for networks as small as these, few threads and no oneDNN are faster; no warnings.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 # ==== 超参数设置 · Imports and hyperparameters ==============================================
 import time
@@ -561,11 +563,9 @@ def save_networks():
     """保存两个网络；写不了文件时抛出 OSError。
     Save both networks. Raises OSError if a file cannot be written.
     """
-    # Keras 2.10 和 2.15 都能读 HDF5；磁盘写满会使 HDF5 崩溃，所以先写入内存；前两行去掉无关紧要的警告。
-    # Keras 2.10 and 2.15 both read HDF5; a full disk crashes HDF5, so it goes to memory first; the first two
-    # lines silence warnings that do not matter.
+    # Keras 2.10 和 2.15 都能读 HDF5，但 2.15 会警告；磁盘写满会使 HDF5 崩溃，所以先写入内存。
+    # Keras 2.10 and 2.15 both read HDF5, though 2.15 warns; a full disk crashes HDF5: so to memory first.
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
-    tf.get_logger().setLevel("ERROR")
     files = {f"{output_dir}/actor.h5": io.BytesIO(), f"{output_dir}/critic.h5": io.BytesIO()}
     for network, data in zip((actor, critic), files.values()):
         with h5py.File(data, "w") as file:
