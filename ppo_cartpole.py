@@ -9,8 +9,8 @@
 越不可靠。所以 PPO 限制每轮的变化：某个动作的概率变化太大，就不再推它（裁剪）；这里还用 KL 散度衡量整个策略偏
 离了多远，太远了，本轮就不再更新 actor。
 
-"The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections and most names follow it,
-and "Differs" marks where results, or what one sees, do not.
+"The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections and most names follow it.
+"Differs" marks where results, or what one sees, do not.
 Each epoch plays 5000 steps with the current policy, then updates two networks with these data. The actor is
 the policy π(a|s): the probability of action a in state s. The critic predicts the return R, the discounted
 sum of the rewards from a step on; what it predicts is the value V(s). How much better an action turned out
@@ -18,8 +18,8 @@ than predicted is its advantage Â.
 The same data serve many updates: actions of positive advantage become likelier, those of negative advantage
 rarer. But the data come from the policy before the updates, and the more the policy changes, the less they
 tell. So PPO limits the change in an epoch: an action whose probability has changed too much is pushed no
-further (clipping). Here, the actor's updates also end once the whole policy has changed too much, as measured
-by the KL divergence.
+further (clipping). Here, once the whole policy has changed too much, as measured by the KL divergence, the
+actor's updates end for this epoch.
 
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
@@ -28,9 +28,9 @@ PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, 
 # 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作有两个：0 向左推，1 向右推。每步奖励
 # +1。杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode)
 # 就结束。
-# A state, or observation, is four numbers: the cart's position and speed, the pole's angle and how fast it
-# turns. There are two actions: 0 pushes left, 1 right. Each step pays a reward of 1. An episode ends when the
-# pole leans more than 12 degrees (the tutorial says 15), when the cart is more than 2.4 units from the
+# A state, or observation, is four numbers: position and velocity of the cart, angle and angular velocity of
+# the pole. There are two actions: 0 pushes left, 1 right. Each step pays a reward of 1. An episode ends when
+# the pole leans more than 12 degrees (the tutorial says 15), when the cart is more than 2.4 units from the
 # centre, or after 200 steps.
 
 # ==== 库准备 · Libraries ====================================================================
@@ -48,8 +48,8 @@ import pyglet
 from packaging.specifiers import SpecifierSet
 from PIL import Image, ImageDraw
 
-# 与原文不同：网络很小，少用线程、不用 oneDNN 反而快；不显示 TensorFlow 的警告。
-# Differs: for networks as small as these, few threads and no oneDNN are faster; no warnings.
+# 与原文不同，须在导入之前：网络很小，少用线程、不用 oneDNN 反而快；不显示 TensorFlow 的警告。
+# Differs; before the import: few threads and no oneDNN, faster for networks this small; no warnings.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -130,16 +130,16 @@ class Buffer:
         16]
 
         一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。last_value 是轨迹之后的 R 和
-        V：一局结束时是 0，没玩完时是下一个状态 s′ 的 V(s′)，float32 (1,)。
-        时序差分 (TD) 误差 δ：走一步后的估计 r + γV(s′) 比 V(s) 高多少。优势是这一步及以后的 δ 按 γλ 打折相
-        加，叫广义优势估计 (GAE)：λ 小，多信 V；λ 大，多信实际的奖励，波动也大。
+        V：一局结束时是 0，没玩完时是下一个状态 s′ 的 V(s′)，float32 (1,)。时序差分 (TD) 误差 δ：走一步后的估
+        计 r + γV(s′) 比 V(s) 高多少。优势是这一步及以后的 δ 按 γλ 打折相加，叫广义优势估计 (GAE)：λ 小，多信
+        V，而 V 可能不准；λ 大，多信实际的奖励，而它波动大。
 
         Called at the end of a trajectory (an episode, or the part of one that fits in the epoch); computes
         return and advantage of each of its steps. last_value is R and V after the trajectory: 0 if the
-        episode is over, else V(s′) of the next state s′, float32 (1,).
-        The temporal difference (TD) error δ is how far r + γV(s′), the estimate after one step, exceeds V(s).
-        The advantage adds up the δ from its step on, discounted by γλ: generalized advantage estimation
-        (GAE). A small λ trusts V more, a large one the rewards received, which vary more.
+        episode is over, else V(s′) of the next state s′, float32 (1,). The temporal difference (TD) error δ
+        is how far r + γV(s′), the estimate after one step, exceeds V(s). The advantage adds up the δ from its
+        step on, discounted by γλ: generalized advantage estimation (GAE). A small λ trusts V, which may be
+        wrong, a large one the rewards received, which vary more.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -219,18 +219,18 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    更新一次 actor；π_old 是采样时的策略，除以它，抵消各动作当时被抽中的机会不同。ρ = 1 时，ρÂ 的梯度就是策略
-    梯度 Â ∇log π：Â 为正的动作，概率增大；Â 为负的，减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε 时，裁剪使目
-    标不再变大，梯度为 0，这个样本不再推动更新。ρ 朝反方向变的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常纠正；别的样
-    本仍会改变 ρ，所以还要看 KL。
+    更新一次 actor；π_old 是采样时的策略，除以它，当时常选的动作才不会因为样本多而更受重视。ρ = 1 时，ρÂ 的梯
+    度就是策略梯度 Â ∇log π：Â 为正的动作，概率增大；Â 为负的，减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε
+    时，裁剪使目标不再变大，梯度为 0，这个样本不再推动更新。ρ 朝反方向变的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常
+    纠正；别的样本仍会改变 ρ，所以还要看 KL。
     返回 KL(π_old‖π)，即策略偏离了多远；它是 log π_old − log π 的样本平均，只是估计，所以可能为负。
 
-    Update the actor once; π_old is the policy that sampled the epoch; dividing by it undoes how often it
-    chose each action. At ρ = 1 the gradient of ρÂ is the policy gradient, Â ∇log π: actions of positive Â
-    become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ < 1−ε, the clip keeps
-    the objective from growing: the gradient is 0, and this sample pushes no further. One that has moved the
-    wrong way (Â > 0 and ρ < 1−ε, say) is not clipped, so it is put right. As other samples may still move ρ,
-    the KL is checked, too.
+    Update the actor once; π_old is the policy that sampled the epoch, and dividing by it keeps the actions
+    that it chose often from counting more. At ρ = 1 the gradient of ρÂ is the policy gradient, Â ∇log π:
+    actions of positive Â become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ
+    < 1−ε, the clip keeps the objective from growing: the gradient is 0, and this sample pushes no further.
+    One that has moved the wrong way (Â > 0 and ρ < 1−ε, say) is not clipped, so it is put right. As other
+    samples may still move ρ, the KL is checked, too.
     Returns KL(π_old‖π), how far the policy has moved: the mean of log π_old − log π over the samples, an
     estimate only, so it may be negative.
     """
@@ -340,11 +340,11 @@ num_actions = env.action_space.n
 # numbers.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
-# 为什么要两个网络：结果好，可能是动作好，也可能只是状态好。critic 根据回报学会评价状态；结果比它的评价好多
-# 少，才是动作的功劳，即优势；actor 根据优势学会选择动作。
+# 为什么要两个网络：结果好，可能是动作好，也可能只是状态好。critic 根据回报学会评价状态；结果减去它的评价，即
+# 优势，大致就是动作的功劳；actor 根据优势学会选择动作。
 # Why two networks: a good outcome may be due to a good action, or just to a good state. The critic learns
-# from returns to judge states. The outcome minus that judgement is the action's own merit, the advantage: the
-# actor learns from it.
+# from returns to judge states. The outcome minus that judgement, the advantage, estimates the action's own
+# merit; the actor learns from it.
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
@@ -380,13 +380,13 @@ def record_gif(path):
 
 
 # ==== 模型训练 · Training ===================================================================
-# 从 Python 调用一次 TensorFlow，比其中的运算还费时，所以为了速度，原文的循环拆开了，结果不变。for t 循环分成
-# 两半：rollout 运行网络，它是计算图，一轮只调用一次；每步它通过 numpy_function 回调 step，由 step 玩游戏。两
-# 个更新循环在 update 里。
-# A call from Python into TensorFlow takes longer than the computation in it, so the tutorial's loop is split,
-# for speed; the results are the same. The loop over t has two halves: rollout, a graph called once an epoch,
-# runs the networks; at each t it calls step, by numpy_function, to play the game. The loops of updates are in
-# update.
+# 从 Python 调用一次 TensorFlow，比其中的运算还费时。所以为了速度，原文的 for t 循环分成两半：rollout 运行网
+# 络，它是计算图，一轮只调用一次；每步它通过 numpy_function 调用 step，由 step 玩游戏。两个更新循环在 update
+# 里。结果与原文的循环相同。
+# A call from Python into TensorFlow takes longer than the computation in it. So, for speed, the tutorial's
+# loop over t has two halves: rollout, a graph called once an epoch, runs the networks, and at each t it calls
+# step, by numpy_function, to play the game. The loops of updates are in update. The results are those of the
+# tutorial's loop.
 def train():
     """训练 epochs 轮；KL 或 value loss 变成 inf 或 NaN 时抛出 FloatingPointError。
     Train for `epochs` epochs; raises FloatingPointError if the KL or the value loss becomes inf or NaN.
@@ -442,8 +442,8 @@ def step(t, observation, action, value_t, logprobability_t):
     observation = observation_new
     terminal = done
     if terminal or t == steps_per_epoch - 1:
-        # 与原文一样，走满 200 步后的回报也按 0 算；critic 看不到步数，所以 V 在末尾几步偏高，之前略偏低。
-        # As in the tutorial, the return after step 200 counts as 0, too. The critic does not see the number
+        # 与原文一样，走满 200 步也算倒下，last_value 为 0；critic 看不到步数，V 在末尾偏高，之前略偏低。
+        # As in the tutorial, step 200 counts as a fall: last_value is 0. The critic does not see the number
         # of the step, so V is too high in the last few, slightly low before.
         last_value = 0 if done else critic(observation.reshape(1, -1))
         buffer.finish_trajectory(last_value)
