@@ -6,13 +6,12 @@ import pytest
 
 for name in "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE":
     os.environ.pop(name, None)
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # helpers import TensorFlow before the script does
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")  # helpers import TensorFlow first
+
+from helpers import load
 
 
 @pytest.fixture
 def ppo():
     """The script as a fresh module."""
-    from helpers import load
-
     return load()

@@ -82,9 +82,8 @@ class Adam:
         return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def advantages_by_definition(rewards, values, last_value, gamma, lam):
-    """Schulman et al. 2016, equation 16: the (gamma * lam)-discounted sum of TD errors."""
-    values = [*values, last_value]
+def advantages_by_definition(rewards, values, gamma, lam):
+    """Schulman et al. 2016, equation 16: TD errors discounted; the last value is of what follows."""
     errors = [rewards[t] + gamma * values[t + 1] - values[t] for t in range(len(rewards))]
     return [
         sum((gamma * lam) ** (later - t) * errors[later] for later in range(t, len(errors)))

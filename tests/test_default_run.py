@@ -3,12 +3,11 @@
 import ast
 import re
 import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import DEFAULTS, GIFS, HOLD, ROOT, SCRIPT, averages, blocks, decode, environment, logged
+from helpers import DEFAULTS, FILES, GIFS, HOLD, ROOT, SCRIPT, averages, blocks, decode, logged, python
 from reference import halves
 
 
@@ -17,8 +16,7 @@ def default_run(tmp_path_factory):
     """`folder` is where it left its files; its output and the progress bar, as one terminal shows them."""
     folder = tmp_path_factory.mktemp("default") / "outputs"
     (folder / "logs" / "earlier").mkdir(parents=True)
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.run([sys.executable, SCRIPT], cwd=folder.parent, env=environment(), **streams)
+    process = python(SCRIPT, cwd=folder.parent, stderr=subprocess.STDOUT)
     assert process.returncode == 0, process.stdout
     (folder / "logs" / "earlier").rmdir()  # which is still there
     shown = [line.strip() for line in re.split(r"[\r\n]", process.stdout) if line.strip()]
@@ -29,13 +27,11 @@ def default_run(tmp_path_factory):
 def test_it_learns(default_run):
     """An untrained policy keeps the pole up for about 20 steps, and so does a broken update."""
     printed = averages(default_run.lines)
-    assert len(printed) == 20
-    assert printed[0] < 50
-    assert np.mean(printed[-5:]) >= 150
+    assert printed[0] < 50 and np.mean(printed[-5:]) >= 150
 
 
 def test_it_leaves_what_it_should_and_prints_no_more(default_run):
-    assert {p.name for p in default_run.folder.iterdir()} == {"actor.h5", "critic.h5", "logs", *GIFS}
+    assert {p.name for p in default_run.folder.iterdir()} == FILES | GIFS
     # A recording, 20 epochs, a recording, what to open; the progress bar is not in any line.
     assert [line[:2] for line in default_run.lines] == ["ou", *["完成"] * 20, "ou", "请打"], default_run.lines
     assert "20/20" in default_run.shown[-3]
@@ -43,16 +39,14 @@ def test_it_leaves_what_it_should_and_prints_no_more(default_run):
 
 
 def test_its_three_gifs(default_run):
-    before = decode(default_run.folder / "未训练前的样子.gif")
-    after = decode(default_run.folder / "训练后的样子.gif")
+    before = decode(default_run.folder / "未训练前的样子.gif")[:-HOLD]
+    after = decode(default_run.folder / "训练后的样子.gif")[:-HOLD]
     both = decode(default_run.folder / "训练前后对比.gif").astype(int)
-    steps_before, steps_after = len(before) - HOLD, len(after) - HOLD
-    assert steps_before < 100 < steps_after
-    assert f"took {steps_before} steps" in default_run.lines[0]
-    assert f"took {steps_after} steps" in default_run.lines[-2]
-    assert len(both) == len(after)
-    for t in (0, 5, steps_before - 1, steps_before, steps_after - 1, len(both) - 1):
-        left, right = halves(before[:steps_before], after[:steps_after], t)
+    assert len(before) < 100 < len(after) == len(both) - HOLD
+    assert f"took {len(before)} steps" in default_run.lines[0]
+    assert f"took {len(after)} steps" in default_run.lines[-2]
+    for t in (0, 5, len(before) - 1, len(before), len(after) - 1, len(both) - 1):
+        left, right = halves(before, after, t)
         assert np.abs(both[t][:, :300] - left).max() <= 4, f"picture {t}, left"
         assert np.abs(both[t][:, -300:] - right).max() <= 4, f"picture {t}, right"
 
@@ -77,24 +71,17 @@ def test_the_printout_in_the_readme_has_its_form(default_run):
     def form(texts):  # another processor or TensorFlow rounds otherwise
         return [re.sub(r"[\d.]+", "#", text) for text in texts]
 
-    lines, shown = default_run.lines, [text for language, text in blocks() if language == "text"]
-    assert len(shown) == 2
-    for text in shown:
-        assert form(text.splitlines()) == form([*lines[:2], "…", *lines[-3:]])
+    printed = form([*default_run.lines[:2], "…", *default_run.lines[-3:]])
+    assert [form(text.splitlines()) for text in blocks("text")] == [printed] * 2
 
 
 def test_the_readmes_examples_work_after_an_untrained_one(default_run):
     untrained = "import ppo_cartpole as ppo\nfor _ in range(3):\n    ppo.record_gif('untrained.gif')\n"
-    examples = [text.split("  #")[0] for language, text in blocks() if language == "python"]
+    examples = [text.split("  #")[0] for text in blocks("python")]
     assert len(examples) == 4 and examples[:2] == examples[2:]  # two in each half, but for a comment
     for example in examples[:2]:
-        process = subprocess.run(
-            [sys.executable, "-c", untrained + example],
-            cwd=default_run.folder.parent,
-            env=environment(PYTHONPATH=str(ROOT)),
-            capture_output=True,
-            text=True,
-        )
+        where = {"cwd": default_run.folder.parent, "env": {"PYTHONPATH": str(ROOT)}}
+        process = python("-c", untrained + example, **where)
         assert process.returncode == 0, process.stderr
         if "print(" in example:  # the mean number of steps, always taking the likelier action
             assert float(process.stdout.split()[-1]) > 100

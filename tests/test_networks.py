@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import reference
 import tensorflow as tf
-from helpers import build
+from helpers import load
 from tensorflow import keras
 
 
@@ -33,32 +33,26 @@ def test_mlp_builds_the_layers_asked_for(ppo):
     np.testing.assert_allclose(network(data), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("hidden", [(64, 64), (8, 16, 5), (3,)])
-def test_actor_and_critic_as_they_are_built(hidden):
-    ppo = build(hidden_sizes=hidden, policy_learning_rate=1e-3, value_function_learning_rate=1e-5)
-    for rows in 1, 32:
-        data = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
-        for network, shape in ((ppo.actor, (rows, 2)), (ppo.critic, (rows,))):
-            result = network(data).numpy()
-            assert result.shape == shape
-            expected = reference.forward(reference.layers_of(network), data)[-1]
-            np.testing.assert_allclose(result, expected.reshape(shape), atol=1e-6)
-            widths = [4, *hidden, expected.shape[1]]
-            sizes = [matrix.shape for matrix, _ in reference.layers_of(network)]
-            assert sizes == list(zip(widths, widths[1:], strict=False))
-    rates = [optimizer.learning_rate.numpy() for optimizer in (ppo.policy_optimizer, ppo.value_optimizer)]
-    np.testing.assert_allclose(rates, [1e-3, 1e-5])
-
-
-def test_the_networks_are_the_articles_layers_bit_for_bit(ppo):
-    keras.utils.set_random_seed(ppo.seed)
-    x, networks = keras.Input(shape=(4,)), []
-    for outputs in 2, 1:  # actor, critic
-        hidden = keras.layers.Dense(64, activation="tanh")(keras.layers.Dense(64, activation="tanh")(x))
-        networks.append(keras.Model(x, keras.layers.Dense(outputs)(hidden)))
-    for name, own, expected in zip(("actor", "critic"), (ppo.actor, ppo.critic), networks, strict=True):
-        for weight, expected_weight in zip(own.get_weights(), expected.get_weights(), strict=True):
+@pytest.mark.parametrize("seed, hidden", [(0, (64, 64)), (1, (8, 16, 5)), (2, (3,))])
+def test_actor_and_critic_are_the_articles_layers_bit_for_bit(seed, hidden):
+    rates = {"policy_learning_rate": 1e-3, "value_function_learning_rate": 1e-5}
+    ppo = load(seed=seed, hidden_sizes=hidden, **rates)
+    keras.utils.set_random_seed(seed)
+    for name, outputs in ("actor", 2), ("critic", 1):
+        x = y = keras.Input(shape=(4,))
+        for units in hidden:
+            y = keras.layers.Dense(units, activation="tanh")(y)
+        network, expected = getattr(ppo, name), keras.Model(x, keras.layers.Dense(outputs)(y))
+        for weight, expected_weight in zip(network.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(weight, expected_weight, f"{name}: other initial weights")
+        for rows in 1, 32:
+            data = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
+            values = reference.forward(reference.layers_of(network), data)[-1]
+            shape = (rows, 2) if name == "actor" else (rows,)
+            assert network(data).shape == shape
+            np.testing.assert_allclose(network(data), values.reshape(shape), atol=1e-6)
+    own = [optimizer.learning_rate.numpy() for optimizer in (ppo.policy_optimizer, ppo.value_optimizer)]
+    np.testing.assert_allclose(own, list(rates.values()))
 
 
 def test_log_probabilities_against_numpy(ppo):
@@ -83,20 +77,6 @@ def test_sampled_actions_have_the_frequencies_of_the_softmax(ppo):
     assert np.all(np.abs(frequency - probabilities[:, 1]) < tolerance)
 
 
-# The old probability of every action is 0.5, so the ratio is twice the new one. With
-# clip_ratio 0.2: advantage, ratio, and whether the gradient lives.
-CASES = [
-    (1.0, 1.0, True),
-    (1.0, 1.1, True),
-    (1.0, 1.5, False),  # already far enough towards a good action
-    (1.0, 0.5, True),  # a good action made rarer: pulled back in full
-    (-1.0, 1.0, True),
-    (-1.0, 0.9, True),
-    (-1.0, 0.5, False),  # already far enough from a bad action
-    (-1.0, 1.5, True),  # a bad action made likelier: pulled back in full
-]
-
-
 class Recorder:
     """Stands in for an optimizer: keeps the gradients and changes nothing."""
 
@@ -104,18 +84,22 @@ class Recorder:
         self.gradients = [gradient.numpy() for gradient, _ in pairs]
 
 
-@pytest.mark.parametrize("advantage, ratio, lives", CASES)
-def test_policy_gradient_by_hand(ppo, advantage, ratio, lives):
-    p = ratio / 2
+# Advantage and ratio: far enough towards a good action, or from a bad one, the gradient is 0; before that,
+# and where it went the wrong way, it is there in full.
+CLIPPED = [(1.0, 1.5), (-1.0, 0.5)]
+LIVE = [(1.0, 1.0), (1.0, 1.1), (1.0, 0.5), (-1.0, 1.0), (-1.0, 0.9), (-1.0, 1.5)]
+
+
+@pytest.mark.parametrize("advantage, ratio", CLIPPED + LIVE)
+def test_policy_gradient_by_hand(ppo, advantage, ratio):
+    p = ratio / 2  # the old probability of every action is 0.5
     ppo.actor, ppo.policy_optimizer = Logits([[1 - p, p]]), Recorder()
     old, advantages = np.log([0.5]).astype(np.float32), np.array([advantage], np.float32)
     ppo.train_policy.python_function(np.zeros((1, 4), np.float32), np.array([1]), old, advantages)
     (gradient,) = ppo.policy_optimizer.gradients
-    if lives:  # d ratio / d logits = ratio * (one_hot - probabilities)
-        expected = [[advantage * ratio * (1 - p), -advantage * ratio * (1 - p)]]
-        np.testing.assert_allclose(gradient, expected, rtol=1e-5)
-    else:
-        np.testing.assert_array_equal(gradient, [[0, 0]])
+    # d ratio / d logits = ratio * (one_hot - probabilities)
+    slope = 0 if (advantage, ratio) in CLIPPED else advantage * ratio * (1 - p)
+    np.testing.assert_allclose(gradient, [[slope, -slope]], rtol=1e-5)
 
 
 def test_value_gradient_against_numpy(ppo):
@@ -128,11 +112,12 @@ def test_value_gradient_against_numpy(ppo):
 
 
 # The first above 1.5 x 0.01; the very first; never above: all iterations.
-@pytest.mark.parametrize(
-    "estimates, expected", [([0.01, 0.0149, 0.0151, 9, 9], 3), ([9], 1), ([0.0149] * 7, 7)]
-)
+STOPS = [([0.01, 0.0149, 0.0151, 9, 9], 3), ([9], 1), ([0.0149] * 7, 7)]
+
+
+@pytest.mark.parametrize("estimates, expected", STOPS)
 def test_policy_updates_stop_at_the_first_large_kl(estimates, expected):
-    ppo = build(train_policy_iterations=7, train_value_iterations=4)
+    ppo = load(train_policy_iterations=7, train_value_iterations=4)
     policy_calls, value_calls = tf.Variable(0), tf.Variable(0)
     ppo.train_policy = lambda *data: tf.constant(estimates, tf.float32)[policy_calls.assign_add(1) - 1]
     ppo.train_value_function = lambda *data: value_calls.assign_add(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import ROOT, load
+from helpers import ROOT, load, python
 from packaging.requirements import Requirement
 
 LISTS, PYTHON = ("requirements.txt", "tests/requirements.txt"), ".venv/bin/python"
@@ -224,11 +224,8 @@ def test_where_something_is_missing_a_line_says_so(machine, moment):
 
 @pytest.mark.parametrize("encoding", ["gbk", "cp437", "ascii"])
 def test_a_failure_can_be_printed_on_every_console(tmp_path, encoding):
-    for name in ".setup.py", LISTS[0]:
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / ".venv").touch()  # a file is in its place
-    command, environ = [sys.executable, tmp_path / ".setup.py"], {**os.environ, "PYTHONIOENCODING": encoding}
-    process = subprocess.run(command, capture_output=True, env=environ)
+    Machine(tmp_path, windows=False).venv.touch()  # a file is in its place
+    process = python(tmp_path / ".setup.py", env={"PYTHONIOENCODING": encoding}, text=False)
     _, chinese, english = process.stderr.decode(encoding).splitlines()
     assert process.returncode == 1 and english.startswith("Set-up failed: .venv cannot be changed")
     assert ("安装失败：.venv 无法建立" in chinese) == (encoding == "gbk")

@@ -2,13 +2,15 @@
 
 import re
 import threading
+from unittest.mock import Mock
 
 import gym
 import numpy as np
 import pytest
 import reference
 import tensorflow as tf
-from helpers import SOURCE, averages, build, run_here
+from helpers import averages, load, run_here
+from reference import forward, log_probability
 
 
 def trained(ppo, monkeypatch):
@@ -16,10 +18,8 @@ def trained(ppo, monkeypatch):
     epochs = {}
 
     def scalar(name, value, step):
-        epoch = epochs.setdefault(step, {})
-        epoch[name] = float(value)
-        epoch["actions"] = ppo.buffer.action_buffer.copy()
-        epoch["actor"], epoch["critic"] = ppo.actor.get_weights(), ppo.critic.get_weights()
+        weights = {"actor": ppo.actor.get_weights(), "critic": ppo.critic.get_weights()}
+        epochs.setdefault(step, {"actions": ppo.buffer.action_buffer.copy(), **weights})[name] = float(value)
 
     monkeypatch.setattr(tf.summary, "scalar", scalar)
     ppo.train()
@@ -39,36 +39,33 @@ def replayed(ppo, env, actor, critic, taken):
             observation, reward, done, _ = env.step(int(action))
             assert reward == 1
             if done or t == len(actions) - 1:
-                values = reference.forward(critic, [*observations[first:], observation])[-1][:, 0]
-                rewards, last_value = [1.0] * (t + 1 - first), 0.0 if done else values[-1]
-                advantages += reference.advantages_by_definition(
-                    rewards, values[:-1], last_value, ppo.gamma, ppo.lam
-                )
-                returns += reference.returns_by_definition(rewards, last_value, ppo.gamma)
+                values = forward(critic, [*observations[first:], observation])[-1][:, 0]
+                values[-1] *= not done
+                rewards = [1.0] * (t + 1 - first)
+                advantages += reference.advantages_by_definition(rewards, values, ppo.gamma, ppo.lam)
+                returns += reference.returns_by_definition(rewards, values[-1], ppo.gamma)
                 observation, first, trajectories = env.reset(), t + 1, trajectories + 1
         advantages = (advantages - np.mean(advantages)) / (np.std(advantages) + 1e-8)
         returns = np.array(returns)
-        old = reference.log_probability(actor, observations, actions)
+        old = log_probability(actor, observations, actions)
         for iterations in range(1, ppo.train_policy_iterations + 1):
-            gradients = reference.policy_gradients(
-                actor, observations, actions, old, advantages, ppo.clip_ratio
-            )
-            actor = actor_adam.step(actor, gradients)
-            kl = np.mean(old - reference.log_probability(actor, observations, actions))
+            data = observations, actions, old, advantages
+            actor = actor_adam.step(actor, reference.policy_gradients(actor, *data, ppo.clip_ratio))
+            kl = np.mean(old - log_probability(actor, observations, actions))
             if kl > 1.5 * ppo.target_kl:
                 break
-        predicted = reference.forward(critic, observations)[-1][:, 0]
+        predicted = forward(critic, observations)[-1][:, 0]
         for _ in range(ppo.train_value_iterations):
             critic = critic_adam.step(critic, reference.value_gradients(critic, observations, returns))
         with np.errstate(invalid="ignore"):  # one step: 0/0, as in the log
             unexplained = np.var(returns - predicted) / np.var(returns)
-        ratios = np.exp(reference.log_probability(actor, observations, actions) - old)
+        ratios = np.exp(log_probability(actor, observations, actions) - old)
         yield {
             "average reward": len(actions) / trajectories,
             "KL": kl,
             "policy iterations": iterations,
             "clip fraction": np.mean((ratios < 1 - ppo.clip_ratio) | (ratios > 1 + ppo.clip_ratio)),
-            "value loss": np.mean((reference.forward(critic, observations)[-1][:, 0] - returns) ** 2),
+            "value loss": np.mean((forward(critic, observations)[-1][:, 0] - returns) ** 2),
             "explained variance": 1 - unexplained,
             "entropy": -np.mean(old),
             "actor": sum(actor, ()),
@@ -80,36 +77,32 @@ NATURAL = {"steps_per_epoch": 150, "epochs": 4, "train_policy_iterations": 12, "
 FAST = {"policy_learning_rate": 3e-3, "value_function_learning_rate": 1e-3}
 
 
-# The limit is the environment's own number of steps: 5 ends an episode exactly with the epoch of 10,
-# and cuts others off, which counts as falling.
-@pytest.mark.parametrize(
-    "values, limit, live",
-    [
-        (NATURAL | FAST | {"target_kl": 0.012}, 200, False),
-        (NATURAL | FAST | {"gamma": 0.99, "lam": 0.5, "clip_ratio": 0.05, "seed": 3}, 200, False),
-        ({"steps_per_epoch": 10, "epochs": 3}, 5, False),
-        ({"steps_per_epoch": 1, "epochs": 2, "seed": 7}, 200, False),
-        (NATURAL | {"steps_per_epoch": 47, "epochs": 2}, 200, True),
-    ],
-)
+CASES = [  # each with the environment's own limit of steps, and whether a window is drawn
+    (NATURAL | FAST | {"target_kl": 0.012}, 200, False),
+    (NATURAL | FAST | {"gamma": 0.99, "lam": 0.5, "clip_ratio": 0.05, "seed": 3}, 200, False),
+    ({"steps_per_epoch": 10, "epochs": 3}, 5, False),  # ends with the epoch, cuts off: counts as falling
+    ({"steps_per_epoch": 1, "epochs": 2, "seed": 7}, 200, False),
+    (NATURAL | {"steps_per_epoch": 47, "epochs": 2}, 200, True),
+]
+
+
+@pytest.mark.parametrize("values, limit, live", CASES)
 def test_training_is_what_the_papers_say(monkeypatch, capsys, values, limit, live):
-    ppo = build(**values, render=live)
-    ppo.env = gym.wrappers.TimeLimit(gym.make("CartPole-v0").unwrapped, limit)
+    ppo = load(**values, render=live)
+    ppo.env, own = (gym.wrappers.TimeLimit(gym.make("CartPole-v0").unwrapped, limit) for _ in range(2))
     ppo.env.render = lambda: None
     networks = [reference.layers_of(network) for network in (ppo.actor, ppo.critic)]
     epochs = trained(ppo, monkeypatch)
     assert len(epochs) == ppo.epochs
-    own = gym.wrappers.TimeLimit(gym.make("CartPole-v0").unwrapped, limit)
-    expected_epochs = replayed(ppo, own, *networks, [epoch["actions"] for epoch in epochs])
-    for number, (epoch, expected) in enumerate(zip(epochs, expected_epochs, strict=True), 1):
+    replay = replayed(ppo, own, *networks, [epoch["actions"] for epoch in epochs])
+    for number, (epoch, expected) in enumerate(zip(epochs, replay, strict=True), 1):
         assert epoch.keys() == expected.keys() | {"actions"}
         for name in expected.keys() - {"actor", "critic"}:
             near = pytest.approx(expected[name], rel=1e-4, abs=1e-5, nan_ok=ppo.steps_per_epoch == 1)
             assert epoch[name] == near, f"epoch {number}: {name}"
         for network in "actor", "critic":
             for layer, pair in enumerate(zip(epoch[network], expected[network], strict=True)):
-                place = f"epoch {number}: {network}, array {layer}"
-                np.testing.assert_allclose(*pair, atol=2e-5, err_msg=place)
+                np.testing.assert_allclose(*pair, atol=2e-5, err_msg=f"epoch {number}: {network}, {layer}")
     printed = averages(capsys.readouterr().out.splitlines())
     assert printed == [epoch["average reward"] for epoch in epochs]
     if "target_kl" in values:  # one epoch stopped on the KL, another did not; several trajectories
@@ -119,10 +112,8 @@ def test_training_is_what_the_papers_say(monkeypatch, capsys, values, limit, liv
 
 
 def test_it_is_the_articles_loop_to_the_last_digit():
-    values = {"steps_per_epoch": 700, "epochs": 3}
-    ours = build(**values)
+    ours, theirs = (load(steps_per_epoch=700, epochs=3) for _ in range(2))
     ours.train()
-    theirs = build(**values)
     theirs.env.seed(theirs.seed)
     reference.article_train(theirs, range(3))
     for name in "observation", "action", "reward", "value", "logprobability", "advantage", "return":
@@ -141,101 +132,61 @@ def test_an_episode_ends_with_step_200(ppo):
     assert steps == 200
 
 
-def test_all_actions_are_drawn_with_the_actors_probabilities():
-    ppo = build(steps_per_epoch=2000)
-    ppo.actor.layers[-1].kernel.assign(tf.zeros((64, 2)))  # blind: always the same probabilities
-    ppo.actor.layers[-1].bias.assign(np.log([0.1, 0.9]))
-    ppo.num_episodes = 0
-    ppo.rollout(ppo.env.reset().reshape(1, -1))
-    share = np.mean(ppo.buffer.action_buffer)
-    assert abs(share - 0.9) < 5 * np.sqrt(0.1 * 0.9 / 2000), "not drawn as the actor says"
-
-
 def test_training_starts_anew_after_it_broke_off():
-    ppo = build(steps_per_epoch=30, epochs=1)
+    ppo = load(steps_per_epoch=30, epochs=1)
     ppo.buffer.pointer, ppo.buffer.trajectory_start_index = 24, 20
     ppo.buffer.advantage_buffer[:] = np.nan
     ppo.train()
 
 
 def test_an_epoch_that_is_printed_is_in_the_log(monkeypatch, capsys):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tf.summary, "scalar", interrupted)
+    monkeypatch.setattr(tf.summary, "scalar", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        build(steps_per_epoch=9, epochs=1).train()
+        load(steps_per_epoch=9, epochs=1).train()
     assert "完成" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("epoch, kl, loss", [(1, np.nan, 0.0), (2, np.inf, 0.0), (3, 0.0, np.nan)])
 def test_infinite_numbers_end_the_training_in_any_epoch(epoch, kl, loss):
-    ppo = build(steps_per_epoch=9, epochs=3)
-    logs = iter([{"KL": 0.0, "value loss": 0.0}] * (epoch - 1) + [{"KL": kl, "value loss": loss}])
-    ppo.update = lambda *_: next(logs)
+    ppo = load(steps_per_epoch=9, epochs=3)
+    logs = [{"KL": 0.0, "value loss": 0.0}] * (epoch - 1) + [{"KL": kl, "value loss": loss}]
+    ppo.update = Mock(side_effect=logs)
     with pytest.raises(FloatingPointError, match=f"KL {kl:g}, value loss {loss:g} in epoch {epoch}"):
         ppo.train()
 
 
-@pytest.mark.parametrize("network", ["actor", "critic"])
-def test_a_network_that_is_not_finite_is_not_saved(tmp_path, network):
-    script, folder = tmp_path / "ppo_cartpole.py", tmp_path / "o"
-    options = ["--no-gif", "--epochs", 1, "--steps-per-epoch", 50, "--output-dir", folder]
-    options += ["--value-function-learning-rate", 1e30 if network == "critic" else 3e-4]
-    broken = "np.nan * " if network == "actor" else ""  # no learning rate does that to the actor
-    correct = "kl = tf.reduce_mean("
-    assert SOURCE.count(correct) == 1
-    script.write_text(SOURCE.replace(correct, f"kl = {broken}tf.reduce_mean("), "utf-8")
-    process = run_here(*options, script=script)
+def test_networks_that_are_not_finite_are_not_saved(tmp_path):
+    options = "--epochs 1 --steps-per-epoch 50 --no-gif --value-function-learning-rate 1e30".split()
+    process = run_here(*options, "--output-dir", tmp_path)
     assert re.fullmatch(r"ppo_cartpole.py: error: .*KL .* value loss .* in epoch 1; .*", process.code)
-    assert [path.name for path in folder.iterdir()] == ["logs"]
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
 
-def test_a_live_window_is_drawn_by_the_main_thread():
-    ppo = build(steps_per_epoch=30, epochs=1)
-    calls = []
+def test_the_main_thread_draws_and_nothing_is_retraced():
+    ppo, calls, traces = load(steps_per_epoch=20), [], []
     ppo.env.render = lambda: calls.append(threading.current_thread())
-    for render in False, True, False, True:
-        ppo.render = render
+    functions = ppo.rollout, ppo.update, ppo.sample_action, ppo.train_policy, ppo.train_value_function
+    for render, epochs in (False, 1), (True, 1), (False, 9), (True, 2):
+        ppo.render, ppo.epochs = render, epochs
         ppo.train()
         assert not tf.config.functions_run_eagerly()
+        traces.append([function.experimental_get_tracing_count() for function in functions])
     assert calls == [threading.main_thread()] * 60
-    assert ppo.rollout.experimental_get_tracing_count() == 1  # a graph where there is no window
-    assert ppo.update.experimental_get_tracing_count() == 1
+    assert traces == [traces[0]] * 4 and traces[0][:2] == [1, 1] and all(traces[0])  # they run as graphs
 
 
-def test_many_epochs_retrace_nothing():
-    ppo = build(steps_per_epoch=20, epochs=3)
-    functions = ppo.rollout, ppo.update, ppo.sample_action, ppo.train_policy, ppo.train_value_function
-    ppo.train()
-    traces = [function.experimental_get_tracing_count() for function in functions]
-    assert all(traces)  # they run as graphs
-    ppo.epochs = 9
-    ppo.train()
-    assert [function.experimental_get_tracing_count() for function in functions] == traces
-
-
-SMALL = {"steps_per_epoch": 300, "epochs": 2, "train_policy_iterations": 20, "train_value_iterations": 20}
+SMALL = "--steps-per-epoch 300 --epochs 2 --train-policy-iterations 20 --train-value-iterations 20".split()
 # Each must show in 600 steps. The replay above checks gamma, lam, clip_ratio and the learning rates.
-OTHER = {
-    "steps_per_epoch": 301,
-    "epochs": 3,
-    "train_policy_iterations": 1,
-    "train_value_iterations": 19,
-    "target_kl": 1e-6,
-    "hidden_sizes": "32 32",
-    "seed": 1,
-}
+OTHER = """--steps-per-epoch 301, --epochs 3, --train-policy-iterations 1, --train-value-iterations 19,
+    --target-kl 1e-6, --hidden-sizes 32 32, --seed 1""".split(",")
 
 
-def outcome(folder, **changes):
+def outcome(folder, *options):
     """The lines and final weights of a small run."""
-    pairs = (SMALL | changes).items()
-    arguments = sum(([f"--{name.replace('_', '-')}", *str(value).split()] for name, value in pairs), [])
-    process = run_here("--no-gif", "--output-dir", folder, *arguments)
+    process = run_here(*SMALL, "--no-gif", "--output-dir", folder, *options)
     assert process.code is None
-    networks = process.names["actor"], process.names["critic"]
-    return process.output, [w.tolist() for n in networks for w in n.get_weights()]
+    weights = process.names["actor"].get_weights() + process.names["critic"].get_weights()
+    return process.output, [weight.tolist() for weight in weights]
 
 
 @pytest.fixture(scope="module")
@@ -247,12 +198,6 @@ def test_the_same_seed_gives_the_same_run(tmp_path, small_outcome):
     assert outcome(tmp_path) == small_outcome
 
 
-def test_the_seed_fixes_the_networks_as_they_are_built():
-    one, again, other = (build(seed=seed).actor.get_weights()[0] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, again)
-    assert not np.allclose(one, other, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", OTHER)
-def test_every_hyperparameter_changes_the_run(tmp_path, small_outcome, name):
-    assert outcome(tmp_path, **{name: OTHER[name]}) != small_outcome
+@pytest.mark.parametrize("option", OTHER)
+def test_every_hyperparameter_changes_the_run(tmp_path, small_outcome, option):
+    assert outcome(tmp_path, *option.split()) != small_outcome
