@@ -64,40 +64,35 @@ class Adam:
     """Kingma and Ba 2015, in the form given before their section 2.1, TensorFlow's epsilon."""
 
     def __init__(self, learning_rate):
-        self.learning_rate, self.t, self.moments = learning_rate, 0, None
+        self.learning_rate, self.t, self.moments = learning_rate, 0, {}
 
     def step(self, layers, gradients):
         """Return the layers after one step."""
         self.t += 1
-        self.moments = self.moments or [(0.0, 0.0)] * len(gradients)
-        self.moments = [
-            (0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2)
-            for (m, v), g in zip(self.moments, gradients, strict=True)
-        ]
         rate = self.learning_rate * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t)
-        flat = [
-            weight - rate * m / (np.sqrt(v) + 1e-7)
-            for weight, (m, v) in zip(sum(layers, ()), self.moments, strict=True)
-        ]
-        return list(zip(flat[::2], flat[1::2], strict=True))
+        weights = list(sum(layers, ()))
+        for i, gradient in enumerate(gradients):
+            m, v = self.moments.get(i, (0.0, 0.0))
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            self.moments[i] = m, v
+            weights[i] = weights[i] - rate * m / (np.sqrt(v) + 1e-7)
+        return list(zip(weights[::2], weights[1::2], strict=True))
+
+
+def discounted(x, discount):
+    """For each t the sum of x[t], discount * x[t + 1], discount**2 * x[t + 2] and so on."""
+    return [sum(discount**k * later for k, later in enumerate(x[t:])) for t in range(len(x))]
 
 
 def advantages_by_definition(rewards, values, gamma, lam):
     """Schulman et al. 2016, equation 16: TD errors discounted; the last value is of what follows."""
     errors = [rewards[t] + gamma * values[t + 1] - values[t] for t in range(len(rewards))]
-    return [
-        sum((gamma * lam) ** (later - t) * errors[later] for later in range(t, len(errors)))
-        for t in range(len(errors))
-    ]
+    return discounted(errors, gamma * lam)
 
 
 def returns_by_definition(rewards, last_value, gamma):
     """Rewards to go, what follows the cut standing in for the rewards not seen."""
-    n = len(rewards)
-    return [
-        sum(gamma ** (later - t) * rewards[later] for later in range(t, n)) + gamma ** (n - t) * last_value
-        for t in range(n)
-    ]
+    return discounted([*rewards, last_value], gamma)[:-1]
 
 
 def article_record(ppo, path):

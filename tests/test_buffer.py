@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from reference import advantages_by_definition, returns_by_definition
+from reference import advantages_by_definition, discounted, returns_by_definition
 
 
 @pytest.mark.parametrize("discount", [0, 0.3, 0.9, 1])
 @pytest.mark.parametrize("length", [1, 2, 200])
 def test_discounted_sums_are_the_double_loop(ppo, discount, length):
     x = np.random.default_rng(length).normal(size=length)
-    expected = [sum(discount ** (later - t) * x[later] for later in range(t, length)) for t in range(length)]
-    np.testing.assert_allclose(ppo.discounted_cumulative_sums(x, discount), expected, rtol=1e-10, atol=1e-12)
+    sums = ppo.discounted_cumulative_sums(x, discount)
+    np.testing.assert_allclose(sums, discounted(x, discount), rtol=1e-10, atol=1e-12)
 
 
 def fill(buffer, lengths, last_values, seed=0):

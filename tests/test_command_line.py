@@ -94,13 +94,8 @@ def test_good_arguments_arrive_with_their_types_and_are_logged(tmp_path, monkeyp
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     text = "--steps-per-epoch 50 --epochs 1 --gamma 1 --hidden-sizes 32 16 8 --seed 4294967295"
     process = run_here(*text.split(), "--no-gif", "--output-dir=~/a/b")
-    expected = ARTICLES_VALUES | {
-        "steps_per_epoch": 50,
-        "gamma": 1.0,
-        "hidden_sizes": [32, 16, 8],
-        "epochs": 1,
-    }
-    expected |= {"seed": 4294967295, "gif": False, "output_dir": f"{tmp_path}/a/b"}
+    expected = {"steps_per_epoch": 50, "gamma": 1.0, "hidden_sizes": [32, 16, 8], "epochs": 1, "gif": False}
+    expected = ARTICLES_VALUES | expected | {"seed": 4294967295, "output_dir": f"{tmp_path}/a/b"}
     assert {name: process.names[name] for name in expected} == expected
     assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == FILES
     ((_, text),) = helpers.logged(tmp_path / "a" / "b")["hyperparameters"]
@@ -150,19 +145,14 @@ def test_every_log_has_a_folder_of_its_own(ppo, tmp_path, monkeypatch):
     assert len(list((tmp_path / "logs").iterdir())) == 3
 
 
-@pytest.fixture
-def run_with(tmp_path, monkeypatch):
+def run_with(packages, folder, monkeypatch):
     """Run the script where these versions of packages seem to be installed."""
-
-    def run(*packages):
-        for package in packages:
-            (tmp_path / f"{package}.dist-info").mkdir()
-            text = "Name: {}\nVersion: {}\n".format(*package.split("-"))
-            (tmp_path / f"{package}.dist-info" / "METADATA").write_text(text)
-        monkeypatch.syspath_prepend(tmp_path)
-        return run_here("--help")
-
-    return run
+    for package in packages.split():
+        metadata = folder / f"{package}.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text("Name: {}\nVersion: {}\n".format(*package.split("-")))
+    monkeypatch.syspath_prepend(folder)
+    return run_here("--help")
 
 
 # The nearest ones that were tried, and gym's last one, which most people have.
@@ -171,20 +161,20 @@ TOO_NEW_OR_OLD = """gym-0.26.2 gym-0.22.0 gym-0.19.0 pyglet-2.0.0 pyglet-1.5.14 
 
 
 @pytest.mark.parametrize("package", TOO_NEW_OR_OLD)
-def test_a_package_that_will_not_do_is_named_at_once(run_with, package):
-    process, (name, version) = run_with(package), package.split("-")
+def test_a_package_that_will_not_do_is_named_at_once(tmp_path, monkeypatch, package):
+    process, (name, version) = run_with(package, tmp_path, monkeypatch), package.split("-")
     assert re.fullmatch(ERROR, process.code) and process.output == ""
     assert f"found {name} {version}, wanted >=" in process.code
     assert f"python -m pip install {'tensorflow' if name == 'keras' else name}" in process.code
 
 
-OLDEST = "gym-0.20.0", "pyglet-1.5.15", "Pillow-8.2.0", "imageio-2.9.0", "keras-2.8.0"
-NEWEST = "gym-0.21.0", "pyglet-1.5.31", "Pillow-10.0.1", "imageio-2.27.0", "keras-2.15.0"
+OLDEST = "gym-0.20.0 pyglet-1.5.15 Pillow-8.2.0 imageio-2.9.0 keras-2.8.0"
+NEWEST = "gym-0.21.0 pyglet-1.5.31 Pillow-10.0.1 imageio-2.27.0 keras-2.15.0"
 
 
 @pytest.mark.parametrize("packages", [OLDEST, NEWEST])
-def test_versions_that_do_are_taken(run_with, packages):
-    assert run_with(*packages).code == 0
+def test_versions_that_do_are_taken(tmp_path, monkeypatch, packages):
+    assert run_with(packages, tmp_path, monkeypatch).code == 0
 
 
 @unix

@@ -41,9 +41,7 @@ def test_the_gif_holds_every_frame_as_it_was_rendered(recorded):
     (loops,) = re.findall(rb"NETSCAPE2\.0\x03\x01(..)\x00", path.read_bytes(), re.S)
     assert delays.tolist() == [5] * (steps + HOLD)
     assert int.from_bytes(loops, "little") == 0 or int.from_bytes(loops, "little") > 60000
-    assert np.mean(np.multiply(widths, heights, dtype=int)[1:]) < 600 * 400 / 4, (
-        "each picture is stored whole"
-    )
+    assert np.mean(np.multiply(widths, heights, dtype=int)[1:]) < 600 * 400 / 4, "pictures stored whole"
 
 
 def test_the_networks_are_saved_before_the_last_recording(ppo, tmp_path):

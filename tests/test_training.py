@@ -40,7 +40,7 @@ def replayed(ppo, env, actor, critic, taken):
             assert reward == 1
             if done or t == len(actions) - 1:
                 values = forward(critic, [*observations[first:], observation])[-1][:, 0]
-                values[-1] *= not done
+                values[-1] = 0 if done else values[-1]
                 rewards = [1.0] * (t + 1 - first)
                 advantages += reference.advantages_by_definition(rewards, values, ppo.gamma, ppo.lam)
                 returns += reference.returns_by_definition(rewards, values[-1], ppo.gamma)
@@ -75,8 +75,6 @@ def replayed(ppo, env, actor, critic, taken):
 
 NATURAL = {"steps_per_epoch": 150, "epochs": 4, "train_policy_iterations": 12, "train_value_iterations": 9}
 FAST = {"policy_learning_rate": 3e-3, "value_function_learning_rate": 1e-3}
-
-
 CASES = [  # each with the environment's own limit of steps, and whether a window is drawn
     (NATURAL | FAST | {"target_kl": 0.012}, 200, False),
     (NATURAL | FAST | {"gamma": 0.99, "lam": 0.5, "clip_ratio": 0.05, "seed": 3}, 200, False),
@@ -112,8 +110,9 @@ def test_training_is_what_the_papers_say(monkeypatch, capsys, values, limit, liv
 
 
 def test_it_is_the_articles_loop_to_the_last_digit():
-    ours, theirs = (load(steps_per_epoch=700, epochs=3) for _ in range(2))
+    ours = load(steps_per_epoch=700, epochs=3)
     ours.train()
+    theirs = load(steps_per_epoch=700, epochs=3)
     theirs.env.seed(theirs.seed)
     reference.article_train(theirs, range(3))
     for name in "observation", "action", "reward", "value", "logprobability", "advantage", "return":
