@@ -210,7 +210,8 @@ def test_ctrl_c_leaves_an_interpreter_that_goes_on_alive(tmp_path, monkeypatch):
     assert run_here(*TINY, "--epochs", 9, "--no-gif", "--output-dir", tmp_path).code == 130
     assert signal.getsignal(signal.SIGINT) is handler
     printed = averages(call.args[0] for call in write.call_args_list)
-    assert [value for _, value in helpers.logged(tmp_path)["average reward"]] == pytest.approx(printed)
+    rewards = [value for _, value in helpers.logged(tmp_path)["average reward"]]
+    assert rewards == pytest.approx(printed), "an epoch that is printed is not in the log"
 
 
 def test_two_runs_in_one_folder_leave_whole_files_and_a_log_each(tmp_path):

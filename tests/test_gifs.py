@@ -23,11 +23,11 @@ def recorded(ppo, tmp_path, capsys):
     observations, ppo.env = [], gym.ObservationWrapper(ppo.env)
     ppo.env.observation = lambda observation: observations.append(observation) or observation
     frames = ppo.record_gif(tmp_path / "an episode.gif")
-    assert ppo.env.unwrapped.viewer is None, "the window is left open"
     return observations, frames, tmp_path / "an episode.gif", capsys.readouterr().out
 
 
-def test_the_gif_holds_every_frame_as_it_was_rendered(recorded):
+def test_the_gif_holds_every_frame_as_it_was_rendered(ppo, recorded):
+    assert ppo.env.unwrapped.viewer is None, "the window is left open"
     observations, frames, path, output = recorded
     steps = len(observations) - 1
     decoded = decode(path).astype(int)
