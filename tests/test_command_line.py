@@ -225,16 +225,17 @@ def test_two_runs_in_one_folder_leave_whole_files_and_a_log_each(tmp_path):
 
 
 @unix
-def test_a_full_disk_leaves_the_earlier_networks(tmp_path):
+@pytest.mark.parametrize("size, epochs", [(25_000, 2), (100, 0)])  # too few bytes for a network; for the log
+def test_a_full_disk_leaves_the_earlier_networks(tmp_path, size, epochs):
     import resource
 
-    limit = resource.RLIMIT_FSIZE, (25_000, 25_000)  # the bytes that a file may have: fewer than a network's
+    limit = resource.RLIMIT_FSIZE, (size, size)  # the bytes that a file may have
     networks = [tmp_path / "actor.h5", tmp_path / "critic.h5"]
     for network in networks:
         network.write_bytes(b"earlier")
     options = *TINY, "--no-gif", "--output-dir", tmp_path
     process = python(SCRIPT, *options, preexec_fn=lambda: resource.setrlimit(*limit))
-    assert process.returncode == 1 and len(averages(process.stdout.splitlines())) == 2
+    assert process.returncode == 1 and len(averages(process.stdout.splitlines())) == epochs
     assert "Traceback" not in process.stderr and re.fullmatch(ERROR, process.stderr.splitlines()[-1])
     assert {path.name for path in tmp_path.iterdir()} == FILES
     assert [network.read_bytes() for network in networks] == [b"earlier"] * 2
