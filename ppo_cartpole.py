@@ -536,7 +536,7 @@ def save_gif(path, frames):
         image = Image.open(data)
         image.seek(last)
         image.load()
-    except (EOFError, IndexError, OSError) as error:
+    except Exception as error:  # Pillow 的异常有好几种 · Pillow raises several kinds
         raise OSError(f"{path}: imageio and Pillow wrote a broken GIF ({error})") from error
     save_files({path: data})
 

@@ -101,7 +101,11 @@ def test_side_by_side_says_the_step_and_how_it_ended(ppo, tmp_path, shorter):
     assert np.all(before[0] == shades[0, 0])  # the episodes' own pictures are not written on
 
 
-@pytest.mark.parametrize("kept, cut", [(9, 30_000), (9, 50), (1, 0), (8, 0)])
+# Pictures kept, bytes cut off: Pillow answers the first five cuts with four kinds of exceptions.
+CUTS = [(9, 50), (9, 30_000), (9, 11_002), (9, 11_772), (9, 11_786), (1, 0), (8, 0)]
+
+
+@pytest.mark.parametrize("kept, cut", CUTS)
 def test_a_broken_gif_never_takes_an_earlier_ones_place(ppo, tmp_path, monkeypatch, kept, cut):
     pictures = list(np.random.default_rng(0).integers(0, 255, (9, 90, 90, 3), dtype=np.uint8))
     path, own = tmp_path / "episode.gif", ppo.imageio.get_writer
