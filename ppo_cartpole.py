@@ -485,7 +485,6 @@ def main():
     Record, train, save the networks, record again, compare; all files go to output_dir. Raises OSError if a
     file cannot be written.
     """
-    os.makedirs(output_dir, exist_ok=True)
     # 与原文不同：训练时写日志，可用 TensorBoard 查看；还保存两个网络和对比图。
     # Differs: there are also a log of the training, for TensorBoard, the networks' files and the comparison.
     with open_log().as_default():
