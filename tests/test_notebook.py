@@ -11,7 +11,7 @@ TINY = {"steps_per_epoch": 60, "epochs": 2, "hidden_sizes": (8,)}
 
 @pytest.fixture(scope="module")
 def execute(tmp_path_factory):
-    """Run a cell in a kernel, in a folder of its own; return what it prints, errors included."""
+    """Run a cell in a kernel, in a folder of its own; return what it prints, the error stream last."""
     manager = KernelManager()
     manager.start_kernel(cwd=str(tmp_path_factory.mktemp("notebook")), env=environment())
     client = manager.blocking_client()
@@ -22,6 +22,7 @@ def execute(tmp_path_factory):
         messages = []
         client.execute_interactive(cell, timeout=100, output_hook=messages.append)
         contents = [message["content"] for message in messages]
+        contents.sort(key=lambda content: content.get("name") == "stderr")  # the progress bar
         return "".join(content.get("text", "\n".join(content.get("traceback", ()))) for content in contents)
 
     yield run
