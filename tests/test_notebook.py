@@ -20,7 +20,7 @@ def execute(tmp_path_factory):
 
     def run(cell):
         messages = []
-        client.execute_interactive(cell, timeout=100, output_hook=messages.append)
+        client.execute_interactive(cell, timeout=300, output_hook=messages.append)
         contents = [message["content"] for message in messages]
         contents.sort(key=lambda content: content.get("name") == "stderr")  # the progress bar
         return "".join(content.get("text", "\n".join(content.get("traceback", ()))) for content in contents)
