@@ -49,7 +49,8 @@ from packaging.specifiers import SpecifierSet
 from PIL import Image, ImageDraw
 
 # 与原文不同，须在导入之前：网络很小，少用线程、不用 oneDNN 反而快；不显示 TensorFlow 的警告。
-# Differs; before the import: few threads and no oneDNN, faster for networks this small; no warnings.
+# Differs, and must stand before the import: few threads and no oneDNN are faster for networks this small;
+# TensorFlow's warnings are not shown.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -126,8 +127,8 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """R[t] = r[t] + γ R[t+1];  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  Â[t] = δ[t] + γλ Â[t+1]  [GAE, eq.
-        16]
+        """R[t] = r[t] + γ R[t+1]
+        Â[t] = δ[t] + γλ Â[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t])  [GAE, eq. 16]
 
         一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。last_value 是轨迹之后的 R 和
         V：一局结束时是 0，没玩完时是下一个状态 s′ 的 V(s′)，float32 (1,)。时序差分 (TD) 误差 δ：走一步后的估
@@ -266,7 +267,7 @@ def train_value_function(observation_buffer, return_buffer):
     value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
 
 
-# ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) =======
+# ==== 命令行、版本（原文没有，可以跳过）· Command line, versions (not in the tutorial; may be skipped)
 def check_versions():
     """版本不合适时，报的错很难懂，或者存下的 GIF 是坏的，所以说明后退出。
     Other versions fail obscurely or save broken GIFs: say so and end the program.
@@ -381,12 +382,12 @@ def record_gif(path):
 
 # ==== 模型训练 · Training ===================================================================
 # 从 Python 调用一次 TensorFlow，比其中的运算还费时。所以为了速度，原文的 for t 循环分成两半：rollout 运行网
-# 络，它是计算图，一轮只调用一次；每步它通过 numpy_function 调用 step，由 step 玩游戏。两个更新循环在 update
-# 里。结果与原文的循环相同。
+# 络，它是计算图，一轮只调用一次；每步它通过 numpy_function 调用 step，由 step 玩游戏，env.step 因此排在
+# value_t、logprobability_t 之后。两个更新循环在 update 里。结果与原文的循环相同。
 # A call from Python into TensorFlow takes longer than the computation in it. So, for speed, the tutorial's
 # loop over t has two halves: rollout, a graph called once an epoch, runs the networks, and at each t it calls
-# step, by numpy_function, to play the game. The loops of updates are in update. The results are those of the
-# tutorial's loop.
+# step, by numpy_function, to play the game; hence env.step comes after value_t and logprobability_t. The
+# loops of updates are in update. The results are those of the tutorial's loop.
 def train():
     """训练 epochs 轮；KL 或 value loss 变成 inf 或 NaN 时抛出 FloatingPointError。
     Train for `epochs` epochs; raises FloatingPointError if the KL or the value loss becomes inf or NaN.
@@ -416,9 +417,8 @@ def train():
 
 @tf.function
 def rollout(observation):
-    """网络这一半：从状态 observation 起采样一轮，返回下一轮的第一个状态，都是 float32 (1, 4)。
-    The networks' half: sample an epoch from `observation` on, return the next one's first state, float32 (1,
-    4).
+    """网络这一半：从给定的状态起采样一轮，返回下一轮的第一个状态，都是 float32 (1, 4)。
+    The networks' half: sample an epoch from the state given; return the next epoch's first. float32 (1, 4).
     """
     for t in tf.range(steps_per_epoch):
         logits, action = sample_action(observation)
@@ -513,7 +513,7 @@ def open_log():
     except tf.errors.FailedPreconditionError:
         # Windows 上的 TensorFlow 2.15 找不到路径里有中文的文件夹。
         # TensorFlow 2.15 on Windows does not find folders with Chinese names.
-        print(f"没有日志：TensorFlow 找不到 {folder} · no log: TensorFlow does not find that folder")
+        print(f"{folder}: 没有日志，TensorFlow 找不到它 · no log: TensorFlow does not find it")
         log = tf.summary.create_noop_writer()
     with log.as_default():
         tf.summary.text("hyperparameters", str({name: globals()[name] for name in names.split()}), 0)

@@ -184,8 +184,10 @@ def test_ctrl_c_ends_the_run_soon_and_loses_nothing(tmp_path):
     folder.mkdir()
     (folder / "训练后的样子.gif").write_bytes(b"earlier")
     command = [sys.executable, SCRIPT, "--no-gif", "--epochs", "9999", "--output-dir", folder]
-    streams = {"stdout": output.open("w"), "stderr": subprocess.PIPE, "text": True}
-    with streams["stdout"], subprocess.Popen(command, env=helpers.environment(), **streams) as process:
+    options = {"stdout": output.open("w"), "stderr": subprocess.PIPE, "text": True}
+    # A shell's background jobs ignore SIGINT, and so do their children.
+    options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with options["stdout"], subprocess.Popen(command, env=helpers.environment(), **options) as process:
         try:
             while not output.read_text().endswith("\n"):  # in the file while it runs
                 assert process.poll() is None
