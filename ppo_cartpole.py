@@ -1,88 +1,136 @@
 # SPDX-License-Identifier: Apache-2.0
 """通过 CartPole 游戏说明 PPO（近端策略优化）· PPO (proximal policy optimization) on CartPole
 
-“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和多数名称都照它；运行结果或看到的东西不一样的地
-方，注明“与原文不同”。
-每轮 (epoch) 用当前策略玩 5000 步，再用这批数据更新两个网络。actor 就是策略 π(a|s)：在状态 s 下选动作 a 的概
-率。critic 预测回报 R，即从某步起各步奖励打折后的和；预测的值叫价值 V(s)。动作的结果比预测的好多少，叫优势 Â。
-同一批数据反复使用，增大优势为正的动作的概率，减小为负的。但这批数据是更新前的策略产生的，策略偏离得越远，数据
-越不可靠。所以 PPO 限制每轮的变化：某个动作的概率变化太大，就不再推它（裁剪）；这里还用 KL 散度衡量整个策略偏
-离了多远，太远了，本轮就不再更新 actor。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》。章节和函数名都照它；结果不同的地方，注明“与原文
+不同”。初读只需 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练，其余可以跳过。
 
-"The tutorial" is a Chinese one, "PPO explained in detail with CartPole"; sections and most names follow it.
-"Differs" marks where results, or what one sees, do not.
-Each epoch plays 5000 steps with the current policy, then updates two networks with these data. The actor is
-the policy π(a|s): the probability of action a in state s. The critic predicts the return R, the discounted
-sum of the rewards from a step on; what it predicts is the value V(s). How much better an action turned out
-than predicted is its advantage Â.
-The same data serve many updates: actions of positive advantage become likelier, those of negative advantage
-rarer. But the data come from the policy before the updates, and the more the policy changes, the less they
-tell. So PPO limits the change in an epoch: an action whose probability has changed too much is pushed no
-further (clipping). Here, once the whole policy has changed too much, as measured by the KL divergence, the
-actor's updates end for this epoch.
+PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即从这一步起各步奖励的
+和，越远的打折越多；预测值叫价值 V(s)。为什么要两个：结果好，可能是动作好，也可能只是状态好。比 critic 预测的
+好多少，才算动作的功劳，叫优势 Â。
+每轮 (epoch) 先用当前策略玩 5000 步，算出每步的 R 和 Â，再用这批数据把两个网络各更新几十次：优势为正的动作，
+概率增大；为负的，概率减小。但数据是更新前的策略采来的，策略变得越多，数据越不可靠，所以 PPO 限制每轮的变化。
+训练时打印的平均奖励从 20 左右升到 190 上下，最多 200。
+
+"The tutorial" is a Chinese one, "PPO explained in detail with the game CartPole". Sections and function names
+follow it; "Differs" marks where results do not. On a first reading, read About CartPole, Hyperparameters,
+Model definition, Game and networks, and Training, and skip the rest.
+
+PPO trains two small networks. The actor is the policy π(a|s): the probability of taking action a in state s.
+The critic predicts the return R, the sum of the rewards from a step on, later ones counting less; its
+prediction is the value V(s). Why two: a good outcome may be due to a good action, or just to a good state.
+Only what exceeds the critic's prediction is credited to the action: this is its advantage Â.
+Each epoch plays 5000 steps with the current policy, computes R and Â of each step, and then updates both
+networks dozens of times with these data: actions of positive advantage become likelier, those of negative
+advantage rarer. But the data come from the policy as it was before the updates, and the more it changes, the
+less they tell. So PPO limits its change in an epoch.
+In training, the average reward that is printed rises from about 20 to around 190; 200 is the most.
 
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
 
 # ==== CartPole 介绍 · About CartPole ========================================================
-# 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作有两个：0 向左推，1 向右推。每步奖励
-# +1。杆子偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode)
-# 就结束。
+# 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作：0 向左推，1 向右推。每步奖励 1。杆子
+# 偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode) 就结束。
 # A state, or observation, is four numbers: position and velocity of the cart, angle and angular velocity of
-# the pole. There are two actions: 0 pushes left, 1 right. Each step pays a reward of 1. An episode ends when
-# the pole leans more than 12 degrees (the tutorial says 15), when the cart is more than 2.4 units from the
-# centre, or after 200 steps.
+# the pole. Action 0 pushes left, 1 right. Each step is rewarded with 1. An episode ends when the pole leans
+# more than 12 degrees (the tutorial says 15), the cart is more than 2.4 units from the centre, or 200 steps
+# are done.
 
 # ==== 库准备 · Libraries ====================================================================
 import io
-import logging
 import os
+import shutil
 import sys
 import warnings
 from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser, BooleanOptionalAction
 from importlib.metadata import version
 
-import h5py
-import imageio
-import pyglet
-from packaging.specifiers import SpecifierSet
-from PIL import Image, ImageDraw
+from packaging.requirements import Requirement
 
-# 与原文不同，须在导入之前：网络很小，少用线程、不用 oneDNN 反而快；不显示 TensorFlow 的警告。
-# Differs, and must stand before the import: few threads and no oneDNN are faster for networks this small;
-# TensorFlow's warnings are not shown.
+# 别的版本会报难懂的错，或存下坏的 GIF。· Other versions fail obscurely, or save broken GIFs.
+packages = "numpy<2 keras>=2.8,<2.16 gym>=0.20,<0.22 pyglet>=1.5.15,<2 imageio>=2.9,<2.28 Pillow>=8.2,<10.1"
+for wanted in map(Requirement, packages.split()):
+    if version(wanted.name) not in wanted.specifier:
+        raise ImportError(f"found {wanted.name} {version(wanted.name)}, wanted {wanted} (README, Set-up)")
+
+# 网络很小，少用线程、不用 oneDNN 反而快。· Few threads and no oneDNN are faster for networks this small.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示警告 · no warnings
 
 # ==== 超参数设置 · Imports and hyperparameters ==============================================
+names_before = set(globals()) - set(globals().get("hyperparameters", []))  # 本节末尾用 · used below
+
 import time
 
 import gym
+import h5py
+import imageio
 import numpy as np
+import pyglet
 import scipy.signal
 import tensorflow as tf
+from PIL import Image, ImageDraw
 from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
 
 steps_per_epoch = 5000  # 每轮采样的步数 · steps in each epoch
 epochs = 20  # 训练的轮数 · number of epochs
-gamma = 0.90  # 折扣因子 γ，见 (2) · discount factor γ, see (2)
+gamma = 0.90  # 折扣因子 γ：k 步以后的奖励乘 γᵏ · discount factor γ: a reward k steps later counts γᵏ
 clip_ratio = 0.2  # 裁剪范围 ε，见 (6) · clipping range ε, see (6)
 policy_learning_rate = 3e-4  # actor 的学习率 · learning rate of the actor
 value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of the critic
 train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
 lam = 0.97  # 优势的 λ，见 (2) · λ of the advantages, see (2)
-target_kl = 0.01  # KL 超过它的 1.5 倍就停，见 update · stop at KL > 1.5 × this, see update
+target_kl = 0.01  # KL 超过它的 1.5 倍，就不再更新 actor · actor updates end at a KL over 1.5 times this
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
 seed = 0  # 原文没有：随机种子 · not in the tutorial: random seed
 gif = True  # 原文没有：是否录制 · not in the tutorial: record the GIFs
 output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: folder for the files
+
+# 上面这些名称，供命令行和日志使用。· The names set above, for the command line and the log.
+hyperparameters = [
+    k for k, v in globals().items() if k not in names_before and isinstance(v, (int, float, str, tuple, list))
+]
+
+
+# ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) ======
+def read_options():
+    """每个超参数都是选项，如 --gamma 0.99 --hidden-sizes 32 32 --no-gif；值不合理，说明后退出。
+    Each hyperparameter is an option, as --gamma 0.99 --hidden-sizes 32 32 --no-gif. Return {name: value}, or
+    end the program and say which value makes no sense.
+    """
+    whole = "steps_per_epoch epochs train_policy_iterations train_value_iterations hidden_sizes"
+    rates = "clip_ratio target_kl policy_learning_rate value_function_learning_rate"
+    lowest = dict.fromkeys(whole.split(), 1) | dict.fromkeys(rates.split(), 1e-30)
+    lowest |= {"gamma": 0.0, "lam": 0.0, "seed": 0}
+    parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
+    for name in hyperparameters:
+        default = globals()[name]
+        kind = {"type": type(lowest.get(name, default))}
+        if isinstance(default, bool):
+            kind = {"action": BooleanOptionalAction}
+        elif isinstance(default, (tuple, list)):
+            kind = {"type": int, "nargs": "+"}
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help="see the file", **kind)
+    options = vars(parser.parse_args())
+    for name, low in lowest.items():
+        high = 1 if name in ("gamma", "lam") else 1e30
+        if not all(low <= number <= high for number in np.ravel(options[name])):
+            parser.error(f"{name} must be from {low} to {high}, not {options[name]}")
+    if not options["output_dir"]:
+        parser.error("output_dir must not be empty")
+    return options
+
+
+# Jupyter 里没有命令行。· In Jupyter there is no command line.
+if __name__ == "__main__" and sys.argv[0].endswith(os.path.basename(globals().get("__file__", "no file"))):
+    globals().update(read_options())
+output_dir = os.path.expanduser(output_dir)
 
 
 # ==== 模型定义 · Model definition ===========================================================
@@ -90,18 +138,19 @@ output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: fo
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    例如 x = [1, 1, 1]、discount = 0.9 时，得 [2.71, 1.9, 1]。lfilter 的系数取 −discount 时，算的是 y[n] =
-    x[n] + discount y[n−1]；前后用 [::-1] 倒序，就从后往前算。
-    For example, x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. With −discount as its coefficient,
-    lfilter computes y[n] = x[n] + discount y[n−1]; [::-1] before and after makes it run from the end.
+    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。k 步以后的值乘 discount 的 k 次方，所以 0.9 大约只看
+    得到以后 10 步。lfilter 算的是 y[n] = x[n] + discount y[n−1]；前后用 [::-1] 倒序，就从后往前算。
+    Example: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. A value k steps later counts discountᵏ, so
+    0.9 looks about 10 steps ahead. lfilter computes y[n] = x[n] + discount y[n−1]; reversed by [::-1] before
+    and after, it runs from the end.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """一轮采样的数据，以及由此算出的优势和回报。
-    The steps of one epoch, and the advantages and returns computed from them.
+    """一轮的数据，以及由此算出的优势和回报。默认的 gamma、lam 用不到，“游戏初始化”会给出。
+    An epoch's data; advantages and returns computed from them. "Game and networks" passes gamma and lam.
     """
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
@@ -116,9 +165,7 @@ class Buffer:
         self.pointer, self.trajectory_start_index = 0, 0
 
     def store(self, observation, action, reward, value, logprobability):
-        """存入一步：s、a、r、V(s)、log π(a|s)。已经存满时抛出 IndexError。
-        Store one step: s, a, r, V(s), log π(a|s). Raises IndexError when full.
-        """
+        """存入一步；已满时抛出 IndexError。· Store one step; raises IndexError when full."""
         self.observation_buffer[self.pointer] = observation
         self.action_buffer[self.pointer] = action
         self.reward_buffer[self.pointer] = reward
@@ -130,17 +177,25 @@ class Buffer:
         """R[t] = r[t] + γ R[t+1]
         Â[t] = δ[t] + γλ Â[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t])  [GAE, eq. 16]
 
-        一条轨迹（一局，或采满时没玩完的一局）结束时，计算其中每一步的回报和优势。last_value 是轨迹之后的 R 和
-        V：一局结束时是 0，没玩完时是下一个状态 s′ 的 V(s′)，float32 (1,)。时序差分 (TD) 误差 δ：走一步后的估
-        计 r + γV(s′) 比 V(s) 高多少。优势是这一步及以后的 δ 按 γλ 打折相加，叫广义优势估计 (GAE)：λ 小，多信
-        V，而 V 可能不准；λ 大，多信实际的奖励，而它波动大。
+        一条轨迹结束时调用。轨迹是一局，或一轮采满时还没玩完的一局。
+        last_value 代替轨迹以后的一切：一局已结束，是 0；没玩完，是下一个状态 s′ 的 V(s′)，即以后奖励的估计。
+        δ 叫时序差分 (TD) 误差：走一步以后，对回报的估计由 V(s) 变成 r + γV(s′)，δ 是两者之差。
+        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ 决定信谁：λ = 0 时 Â = δ，多靠 V，而 V
+        可能不准；λ = 1 时，中间的 V 互相抵消，Â = R − V(s)，靠实际的奖励，而它有运气的成分，波动大。
+        例：得了三次奖励 1 后倒下，V 都是 2，γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1；Â = 0.74,
+        −0.07, −1。第二步的 δ 为正，看来不错，但要算上随后的倒下：0.8 + 0.873 × (−1) ≈ −0.07。
 
-        Called at the end of a trajectory (an episode, or the part of one that fits in the epoch); computes
-        return and advantage of each of its steps. last_value is R and V after the trajectory: 0 if the
-        episode is over, else V(s′) of the next state s′, float32 (1,). The temporal difference (TD) error δ
-        is how far r + γV(s′), the estimate after one step, exceeds V(s). The advantage adds up the δ from its
-        step on, discounted by γλ: generalized advantage estimation (GAE). A small λ trusts V, which may be
-        wrong, a large one the rewards received, which vary more.
+        Called where a trajectory ends: an episode, or the part of it when an epoch is full.
+        last_value stands for all that follows: 0 if the episode is over; if not, V(s′) of the next state s′,
+        an estimate of the rewards to come.
+        δ is the temporal difference (TD) error: after one step, r + γV(s′) replaces V(s) as the estimate of
+        the return, and δ is the difference.
+        Â, the sum of the δ from this step on, discounted by γλ, is generalized advantage estimation (GAE). λ
+        says what to trust. With λ = 0, Â = δ relies on V, which may be wrong. With λ = 1, the V in between
+        cancel: Â = R − V(s) relies on the rewards, which vary with luck.
+        Example: a fall after three rewards of 1; each V is 2, γ = 0.9, λ = 0.97. R = 2.71, 1.9, 1; δ = 0.8,
+        0.8, −1; Â = 0.74, −0.07, −1. The second step's δ > 0 looks good, but the fall after it counts, too:
+        0.8 + 0.873 × (−1) ≈ −0.07.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -153,21 +208,16 @@ class Buffer:
     def get(self):
         """Â ← (Â − mean Â) / std Â
 
-        返回 s、a、Â、R、log π(a|s)，此后从头存起；没存满时抛出 ValueError。训练之初 V 接近 0，每步奖励是 +1，
-        所以 Â 虽已减去 V，仍几乎都为正；这个共同的偏移与动作好坏无关，只增加噪声，所以再减去平均值。除以标准
-        差，actor 的梯度就与奖励的大小无关。
-
-        Return s, a, Â, R and log π(a|s); storing then starts over. Raises ValueError unless full. At first V
-        is near 0, and as each step pays 1, nearly every Â is positive, though V is already subtracted in it.
-        Such a shared offset says nothing about the actions and only adds noise, so the mean is subtracted,
-        too. Division by the standard deviation makes the actor's gradients independent of the rewards' scale.
+        标准化。训练之初 V 接近 0，奖励都是 1，所以 Â 几乎都为正；这整体的偏高与动作好坏无关，只增加噪声，所以
+        减去平均值。除以标准差以后，更新的大小与奖励的大小无关。
+        At first V is near 0 and all rewards are 1, so nearly every Â is positive. Such an offset, common to
+        all, says nothing about the actions and only adds noise: the mean is subtracted. Divided by the
+        standard deviation, Â no longer depends on the scale of the rewards.
         """
-        if self.pointer != len(self.reward_buffer):
-            raise ValueError(f"the Buffer holds {self.pointer} of {len(self.reward_buffer)} steps")
+        assert self.pointer == len(self.reward_buffer), "the Buffer is not full"
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
-        # 与原文不同：加上 1e-8，以免优势全部相等时 0/0。
-        # Differs: 1e-8 is added, because equal advantages would be 0/0.
+        # 与原文不同：加上 1e-8，以免优势全部相等时 0/0。· Differs: 1e-8, as equal advantages would be 0/0.
         self.advantage_buffer = (self.advantage_buffer - advantage_mean) / (advantage_std + 1e-8)
         return (
             self.observation_buffer,
@@ -180,9 +230,7 @@ class Buffer:
 
 # (3) 多层感知机 · Multi-layer perceptron
 def mlp(x, sizes, activation=tf.tanh, output_activation=None):
-    """在输入 x 上逐层叠加全连接层，sizes 是各层的神经元个数；返回最后一层的输出，(batch, sizes[-1])。
-    Put dense layers of these sizes on the input x; return the output of the last one, (batch, sizes[-1]).
-    """
+    """各层有 sizes 个神经元；输出 (batch, sizes[-1])。· Layers of these sizes; output (batch, sizes[-1])."""
     for size in sizes[:-1]:
         x = layers.Dense(units=size, activation=activation)(x)
     return layers.Dense(units=sizes[-1], activation=output_activation)(x)
@@ -192,9 +240,10 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 def logprobabilities(logits, a):
     """log π(a|s) = logits[a] − log Σ exp(logits);  float32 (batch, 2), int (batch,) → float32 (batch,)
 
-    所选动作的对数概率。logits 是 actor 给每个动作打的分，任意实数，还不是概率；log_softmax 把它变成对数概率。
-    Log-probabilities of the actions taken. Logits are the actor's scores for the actions, any real numbers,
-    not yet probabilities; log_softmax turns them into log-probabilities.
+    logits 是 actor 给每个动作打的分，任意实数；log_softmax 把它变成对数概率。乘 one_hot 再求和，就取出动作 a
+    那项。
+    Logits are the actor's scores for the actions, any real numbers; log_softmax turns them into
+    log-probabilities. Multiplying by one_hot and summing picks that of action a.
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
@@ -202,15 +251,19 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-@tf.function  # 编成计算图，更快 · compiled into a graph, for speed
+# @tf.function 把函数编成计算图：第一次调用时，TensorFlow 记下其中的运算；以后只重做这些运算，不再经过
+# Python，所以快。
+# @tf.function compiles a function into a graph: at the first call TensorFlow records the operations, and
+# later calls repeat them without Python, which is faster.
+@tf.function
 def sample_action(observation):
     """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
 
-    按 actor 给出的概率随机抽取动作，不总取概率最大的：没试过的动作，无从知道好坏。
-    Draw actions at random, with the actor's probabilities, and not always the likeliest: an action that is
-    never tried cannot prove its worth.
+    按概率抽取，不总取概率最大的动作：没试过的，无从知道好坏。actor 在“游戏初始化”里建立。
+    Drawn by its probability, not always the likeliest: an action that is never tried cannot prove its worth.
+    The actor is built in "Game and networks".
     """
-    logits = actor(observation)  # 在“游戏初始化”里建立 · built in "Game and networks"
+    logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
     return logits, action
 
@@ -218,33 +271,41 @@ def sample_action(observation):
 # (6) 训练策略 · Train the policy
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """max mean min(ρÂ, clip(ρ, 1−ε, 1+ε) Â),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
+    """max mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    更新一次 actor；π_old 是采样时的策略，除以它，当时常选的动作才不会因为样本多而更受重视。ρ = 1 时，ρÂ 的梯
-    度就是策略梯度 Â ∇log π：Â 为正的动作，概率增大；Â 为负的，减小。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε
-    时，裁剪使目标不再变大，梯度为 0，这个样本不再推动更新。ρ 朝反方向变的（如 Â > 0 而 ρ < 1−ε）不裁剪，照常
-    纠正；别的样本仍会改变 ρ，所以还要看 KL。
-    返回 KL(π_old‖π)，即策略偏离了多远；它是 log π_old − log π 的样本平均，只是估计，所以可能为负。
+    用整批数据更新一次 actor，返回 KL 的估计。
+    ρ 是动作 a 现在的概率与采样时的概率之比，开始时是 1。π_old 是采样时的策略，动作是它抽的，不是现在的策略抽
+    的；乘以 ρ，现在更常选的动作就算得更重，正好纠正这一点。ρ = 1 时，ρÂ 的梯度就是策略梯度 Â ∇log π：Â 为正的
+    动作，概率增大；为负的，减小。
+    裁剪（原文说裁剪权重，其实是 ρ）使 ρ 超出 1±ε 以后，走得更远也没有好处，例见下面 (ε = 0.2)。但各样本共用
+    一个网络，别的样本的更新仍会推动这个 ρ，所以还要看 KL 散度，即现在的策略与 π_old 差多远。它不会是负数；它
+    的估计，log π_old − log π 的平均值，却可能是负数。
 
-    Update the actor once; π_old is the policy that sampled the epoch, and dividing by it keeps the actions
-    that it chose often from counting more. At ρ = 1 the gradient of ρÂ is the policy gradient, Â ∇log π:
-    actions of positive Â become likelier, those of negative Â rarer. If Â > 0 and ρ > 1+ε, or if Â < 0 and ρ
-    < 1−ε, the clip keeps the objective from growing: the gradient is 0, and this sample pushes no further.
-    One that has moved the wrong way (Â > 0 and ρ < 1−ε, say) is not clipped, so it is put right. As other
-    samples may still move ρ, the KL is checked, too.
-    Returns KL(π_old‖π), how far the policy has moved: the mean of log π_old − log π over the samples, an
-    estimate only, so it may be negative.
+    Update the actor once, with all the data; return an estimate of the KL.
+    ρ is the ratio of action a's probability now to that when it was sampled, at first 1. Why a ratio: the
+    actions were drawn by π_old, the policy then, not by the present one. Multiplied by ρ, actions that are
+    now chosen more often count more, which makes up for that. At ρ = 1, the gradient of ρÂ is the policy
+    gradient, Â ∇log π: actions of positive Â become likelier, those of negative Â rarer.
+    The clip (of ρ; the tutorial says: of weights) leaves nothing to gain from moving ρ further beyond 1±ε, as
+    in the examples below (ε = 0.2). But all samples share one network, so updates for others may still move
+    this ρ. Hence the Kullback–Leibler (KL) divergence, too: how far the present policy is from π_old. It is
+    never negative; its estimate, the mean of log π_old − log π, may be.
+
+    Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    梯度为 0，不再推动 · gradient 0: no further push
+    Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    使 ρ 增大 · raises ρ
+    Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    梯度为 0，不再推动 · gradient 0: no further push
+    Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    使 ρ 减小 · lowers ρ
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # min(ρÂ, clip(ρ, 1−ε, 1+ε) Â) = min(ρÂ, min_advantage)
-        # 在 min 里，clip 只有一侧起作用：Â > 0 时是 (1+ε) Â，Â < 0 时是 (1−ε) Â。
-        # In the min, only one side of clip matters: (1+ε) Â if Â > 0, (1−ε) Â if Â < 0.
+        # 代替 clip(ρ, 1−ε, 1+ε) Â：在 min 里，Â > 0 时只有上限 1+ε 起作用，Â < 0 时只有下限 1−ε。
+        # Stands for clip(ρ, 1−ε, 1+ε) Â: within the min, only the upper limit 1+ε matters where Â > 0, and
+        # only the lower one, 1−ε, where Â < 0.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
-        # 优化器只做最小化，所以取负。
-        # Negated, because an optimizer minimises.
+        # 较小者的平均值（原文叫“交集和”）；优化器求最小，所以取负。
+        # The mean of the smaller terms (the tutorial: "intersection sum"), negated, as optimizers minimise.
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
@@ -258,8 +319,9 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 def train_value_function(observation_buffer, return_buffer):
     """min mean (R − V(s))²  [PPO, eq. 9: L^VF]
 
-    更新一次 critic，使预测 V(s) 接近从 s 起的回报 R。
-    Update the critic once: its prediction V(s) moves towards R, the return from s on.
+    用整批数据更新一次 critic，使 V(s) 接近 R：每一步自己的回报，不是原文说的平均回报。
+    Update the critic once, with all the data: V(s) moves towards R, each step's own return, and not the mean
+    return, as the tutorial says.
     """
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
@@ -267,90 +329,25 @@ def train_value_function(observation_buffer, return_buffer):
     value_optimizer.apply_gradients(zip(value_grads, critic.trainable_variables))
 
 
-# ==== 命令行、版本（原文没有，可以跳过）· Command line, versions (not in the tutorial; may be skipped)
-def check_versions():
-    """版本不合适时，报的错很难懂，或者存下的 GIF 是坏的，所以说明后退出。
-    Other versions fail obscurely or save broken GIFs: say so and end the program.
-    """
-    for name, wanted, best in (
-        ("keras", ">=2.8,<2.16", "tensorflow-cpu==2.15.1"),
-        ("gym", ">=0.20,<0.22", "gym==0.20.0"),
-        ("pyglet", ">=1.5.15,<2", "pyglet==1.5.20"),
-        ("imageio", ">=2.9,<2.28", "imageio==2.26.1"),
-        ("Pillow", ">=8.2,<10.1", "Pillow==10.0.1"),
-    ):
-        if version(name) not in SpecifierSet(wanted):
-            cure = f"use the .venv of .setup.py, or Python 3.10 or 3.11 and python -m pip install {best}"
-            sys.exit(f"ppo_cartpole.py: error: found {name} {version(name)}, wanted {wanted} ({cure})")
-
-
-def read_options():
-    """读取命令行选项，返回 {名称: 值}；遇到不合理的值，说明后退出。
-    Return the options of the command line as {name: value}; if one makes no sense, say so and end the
-    program.
-    """
-    numbers = (
-        ("steps_per_epoch", int, 1, 10**8, "steps in each epoch"),
-        ("epochs", int, 1, 10**8, "number of epochs"),
-        ("gamma", float, 0, 1, "discount factor"),
-        ("clip_ratio", float, 1e-30, 1e30, "clipping range of the probability ratio: 1 plus or minus this"),
-        ("policy_learning_rate", float, 1e-30, 1e30, "learning rate of the actor"),
-        ("value_function_learning_rate", float, 1e-30, 1e30, "learning rate of the critic"),
-        ("train_policy_iterations", int, 1, 10**8, "actor updates in each epoch, at most"),
-        ("train_value_iterations", int, 1, 10**8, "critic updates in each epoch"),
-        ("lam", float, 0, 1, "lambda of GAE, for the advantages"),
-        ("target_kl", float, 1e-30, 1e30, "actor updates end above 1.5 times this KL"),
-        ("seed", int, 0, 2**32 - 1, "random seed: same seed, same run"),
-    )
-    parser = ArgumentParser("ppo_cartpole.py", SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
-    for name, kind, *_, meaning in numbers:
-        # argparse 只检查字符串默认值。
-        # argparse checks a default only if it is a string.
-        default = str(globals()[name])
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=meaning)
-    units = np.ravel(hidden_sizes).tolist()  # (64) 也当作一层 · (64) is one layer, too
-    parser.add_argument("--hidden-sizes", type=int, nargs="+", default=units, help="units by layer")
-    parser.add_argument("--render", action=BooleanOptionalAction, default=render, help="show the training")
-    parser.add_argument("--gif", action=BooleanOptionalAction, default=gif, help="record the GIFs")
-    parser.add_argument("--output-dir", type=os.path.expanduser, default=output_dir, help="output folder")
-    # 在 Jupyter 里没有命令行。
-    # In Jupyter there is no command line.
-    options = vars(parser.parse_args(None if "__file__" in globals() else []))
-    for name, _, lowest, highest, _ in numbers:
-        if not lowest <= options[name] <= highest:
-            parser.error(f"{name} must be from {lowest} to {highest}, not {options[name]}")
-    if min(options["hidden_sizes"], default=1) < 1:
-        parser.error(f"hidden_sizes must be at least 1, not {options['hidden_sizes']}")
-    return options
-
-
-if __name__ == "__main__":
-    check_versions()
-    globals().update(read_options())
-
 # ==== 游戏初始化 · Game and networks ========================================================
 # 与原文不同：固定随机种子，结果可以重现；在 Linux 上，没有显示器也能画。
-# Differs: networks and game are seeded, so runs can be repeated; on Linux, no display is needed to draw.
+# Differs: seeded, so that runs can be repeated; on Linux, drawing needs no display.
 keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95，打印的数值与这里不同。
-# Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95 and printed other
-# numbers.
+# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95。原文说还存下一个观测和 done，其实不存。
+# Differs: gamma and lam are passed on; the tutorial, which forgets it, ran with 0.99 and 0.95. It says that
+# the next observation and done are stored, too; they are not.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
-# 为什么要两个网络：结果好，可能是动作好，也可能只是状态好。critic 根据回报学会评价状态；结果减去它的评价，即
-# 优势，大致就是动作的功劳；actor 根据优势学会选择动作。
-# Why two networks: a good outcome may be due to a good action, or just to a good state. The critic learns
-# from returns to judge states. The outcome minus that judgement, the advantage, estimates the action's own
-# merit; the actor learns from it.
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
+# 原文说输出概率分布的对数，其实是 logits，见 (4)。· Logits, see (4); the tutorial says log-probabilities.
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
-# 由 (batch, 1) 变成 (batch,)，否则 R − V 会成为 (batch, batch)。
-# From (batch, 1) to (batch,), or R − V would be (batch, batch).
+# 由 (batch, 1) 变成 (batch,)，否则 R − V 会广播成 (batch, batch)。
+# From (batch, 1) to (batch,), or R − V would be broadcast to (batch, batch).
 value = tf.squeeze(mlp(observation_input, list(hidden_sizes) + [1], tf.tanh, None), axis=1)
 critic = keras.Model(inputs=observation_input, outputs=value)
 
@@ -359,10 +356,10 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 
 
 # ==== 保存未训练时的运动情况 · Recording before training ====================================
-def record_gif(path):
-    """用当前策略玩一局，存成 GIF，打印步数，返回各帧，uint8 (400, 600, 3)；写不了文件时抛出 OSError。
-    Play an episode with the current policy, save it as a GIF, print its number of steps, return its frames,
-    uint8 (400, 600, 3). Raises OSError if the file cannot be written.
+def record_gif(name):
+    """用当前策略玩一局，存成 GIF，返回各帧，uint8 (height, width, 3)；写不了文件时抛出 OSError。
+    Play an episode, save it as a GIF, return its frames, uint8 (height, width, 3). Raises OSError if the file
+    cannot be written.
     """
     # 与原文不同：训练前后的两局从同一个状态开始；录完关掉窗口；最后一帧停一秒。
     # Differs: both episodes start from the same state; the window closes; the last frame stays for a second.
@@ -375,246 +372,227 @@ def record_gif(path):
         logits, action = sample_action(start)
         start, reward, done, _ = env.step(action[0].numpy())
     env.close()
-    save_gif(path, frames + 20 * frames[-1:])
-    print(f"{path}: 这一局坚持了 {len(frames)} 步 · this episode took {len(frames)} steps")
+    save_gif(name, frames + 20 * frames[-1:])
+    print(f"{output_dir}/{name}: 这一局坚持了 {len(frames)} 步 · this episode took {len(frames)} steps")
     return frames
 
 
 # ==== 模型训练 · Training ===================================================================
-# 从 Python 调用一次 TensorFlow，比其中的运算还费时。所以为了速度，原文的 for t 循环分成两半：rollout 运行网
-# 络，它是计算图，一轮只调用一次；每步它通过 numpy_function 调用 step，由 step 玩游戏，env.step 因此排在
-# value_t、logprobability_t 之后。两个更新循环在 update 里。结果与原文的循环相同。
-# A call from Python into TensorFlow takes longer than the computation in it. So, for speed, the tutorial's
-# loop over t has two halves: rollout, a graph called once an epoch, runs the networks, and at each t it calls
-# step, by numpy_function, to play the game; hence env.step comes after value_t and logprobability_t. The
-# loops of updates are in update. The results are those of the tutorial's loop.
+# 原文的大循环 · The tutorial's loop                               这里 · Here
+# for t in range(steps_per_epoch):                                 rollout
+#     sample_action, critic, logprobabilities                      rollout
+#     env.step, buffer.store                                       step
+#     if done or t == steps_per_epoch - 1:                         rollout
+#         buffer.finish_trajectory, env.reset                      finish
+# buffer.get                                                       train
+# for _ in range(train_policy_iterations): train_policy            update
+# for _ in range(train_value_iterations): train_value_function     update
+#
+# 从 Python 调用一次 TensorFlow，比算一步还费时，所以 rollout 把整个 for t 循环编成一张图，每轮只调用一次。
+# 其中的 for 和 if 由 TensorFlow 变成图里的循环和分支，照样每步执行。env 和 buffer 是普通的 Python，不能放进
+# 图里，所以由 in_python 在每步调用 step，在轨迹结束时调用 finish。
+# A call from Python into TensorFlow takes longer than the computation of a step. So rollout is a graph of the
+# whole loop over t, called once an epoch. TensorFlow makes its `for` and `if` a loop and a branch of the
+# graph, which still run at every step. env and buffer are plain Python, which a graph cannot contain; so
+# in_python calls step at every step, and finish where a trajectory ends.
 def train():
-    """训练 epochs 轮；KL 或 value loss 变成 inf 或 NaN 时抛出 FloatingPointError。
-    Train for `epochs` epochs; raises FloatingPointError if the KL or the value loss becomes inf or NaN.
+    """训练 epochs 轮；数值变成 inf 或 NaN 时抛出 FloatingPointError。
+    Train for `epochs` epochs. Raises FloatingPointError if numbers become inf or NaN.
     """
-    global num_episodes
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
+    # 图在别的线程里调用 step，而只有主线程能画窗口，所以显示画面时，逐步运行没有编成图的函数。
+    # A graph calls step in another thread, but only the main thread can draw: with render, no graph is used.
+    play = rollout.python_function if render else rollout
     env.seed(seed)
-    observation = env.reset().reshape(1, -1)
+    observation = np.float32(env.reset().reshape(1, -1))
     for epoch in tqdm(range(epochs)):
-        num_episodes = 0
-        # 只有主线程能画窗口，所以要显示画面时，逐步执行未编译的 python_function。
-        # Only the main thread can draw a window: with render, the uncompiled function runs, step by step.
-        sample = rollout.python_function if render else rollout
-        observation = sample(observation)
-        log = update(*buffer.get())  # get 的五个数组 · the five arrays from get
-        if not np.isfinite(log["KL"] + log["value loss"]):
-            numbers = f"KL {log['KL']:g}, value loss {log['value loss']:g} in epoch {epoch + 1}"
-            raise FloatingPointError(f"training broke down: {numbers}; try lower learning rates")
-        # 每步奖励是 1，一局的奖励之和就是它的步数，所以不必像原文那样累加；没玩完的也算一局。
-        # Each step pays 1, so an episode's total reward is its number of steps, and the tutorial's sums are
-        # not needed. An episode cut off counts as one.
-        log["average reward"] = steps_per_epoch / num_episodes
-        for name, number in log.items():
-            tf.summary.scalar(name, number, epoch + 1)
-        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {log['average reward']}")
+        observation, num_episodes = play(observation)  # 存满 buffer · fills buffer
+        # 总奖励 ÷ 局数，即每局的平均步数，不打折；采满时没玩完的也算一局。
+        # Total reward over episodes: here their mean length, undiscounted; the last one, cut off, counts as
+        # one.
+        average_reward = np.sum(buffer.reward_buffer, dtype=float) / int(num_episodes)
+        observations, actions, advantages, returns, old_logprobs = buffer.get()
+        log = update(observations, actions, advantages, returns, old_logprobs)
+        write_log(epoch + 1, {"average reward": average_reward, **log})
+        tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")  # epoch done, average reward
 
 
 @tf.function
 def rollout(observation):
-    """网络这一半：从给定的状态起采样一轮，返回下一轮的第一个状态，都是 float32 (1, 4)。
-    The networks' half: sample an epoch from the state given; return the next epoch's first. float32 (1, 4).
+    """从 observation 起玩 steps_per_epoch 步；返回下一轮的第一个状态 float32 (1, 4) 和局数。
+    Play steps_per_epoch steps from observation; return the next epoch's first state, float32 (1, 4), and the
+    number of episodes.
     """
+    num_episodes = 0
     for t in tf.range(steps_per_epoch):
         logits, action = sample_action(observation)
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
-        observation = tf.numpy_function(step, [t, observation, action, value_t, logprobability_t], tf.float32)
-        observation = tf.reshape(observation, (1, observation_dimensions))
-    return observation
+        observation, done = in_python(step, observation, action, value_t, logprobability_t)
+        if done or t == steps_per_epoch - 1:
+            observation, done = in_python(finish, done, critic(observation))
+            num_episodes += 1
+    return observation, num_episodes
 
 
-def step(t, observation, action, value_t, logprobability_t):
-    """游戏这一半：走第 t 步，存入 buffer，返回下一步的状态，float32 (4,)；其余参数是 (1, …) 的 NumPy 数组。
-    The game's half: take step t, store it, return the next step's state, float32 (4,). The other arguments
-    are NumPy arrays (1, …).
+def in_python(function, *arguments):
+    """从图里调用 step 或 finish；返回状态 float32 (1, 4)，以及是否结束。
+    Call step or finish from a graph; return a state, float32 (1, 4), and whether the episode is over.
     """
-    global num_episodes
+    observation, done = tf.numpy_function(function, arguments, [tf.float32, tf.bool])
+    # 图不知道它们的形状，由 reshape 说明。· The graph does not know their shapes; reshape states them.
+    return tf.reshape(observation, (1, observation_dimensions)), tf.reshape(done, ())
+
+
+def step(observation, action, value_t, logprobability_t):
+    """走一步，存入 buffer；返回下一个状态和是否结束。· Take a step, store it; return next state and done."""
     if render:
         env.render()
     observation_new, reward, done, _ = env.step(action[0])
     buffer.store(observation, action, reward, value_t, logprobability_t)
-    observation = observation_new
-    terminal = done
-    if terminal or t == steps_per_epoch - 1:
-        # 与原文一样，走满 200 步也算倒下，last_value 为 0；critic 看不到步数，V 在末尾偏高，之前略偏低。
-        # As in the tutorial, step 200 counts as a fall: last_value is 0. The critic does not see the number
-        # of the step, so V is too high in the last few, slightly low before.
-        last_value = 0 if done else critic(observation.reshape(1, -1))
-        buffer.finish_trajectory(last_value)
-        num_episodes += 1
-        observation = env.reset()
-    return observation
+    return np.float32(observation_new), bool(done)
+
+
+def finish(done, value):
+    """结束一条轨迹，开始新的一局；返回它的第一个状态和 False。
+    End a trajectory and start a new episode; return its first state, and False.
+    """
+    # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
+    # As in the tutorial, step 200 gets 0, like a fall. But the pole still stands: V(s′) would be better.
+    last_value = 0 if done else value
+    buffer.finish_trajectory(last_value)
+    return np.float32(env.reset()), False
 
 
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """用一轮的数据更新两个网络，返回写入日志的数。KL、clip fraction（ρ 超出 1±ε 的比例）和 value loss 是更新
-    后的；entropy（策略的随机程度，估计值）和 explained variance（V 能解释 R 的变化的比例）是更新前的。
-    Update both networks with an epoch's data; return numbers for the log. KL, clip fraction (share of ρ
-    outside 1±ε) and value loss are from after the updates; entropy (how random the policy is, an estimate)
-    and explained variance (the share of R's variance that V explains) from before.
+    """更新两个网络，每次都用整批数据：critic 80 次；actor 最多 80 次，走得太远就停（不退回）。
+    Update both networks, each time with all the data: the critic 80 times, the actor up to 80 times, until
+    the policy has moved too far (which is not undone).
     """
-    values = critic(observation_buffer)  # 只用于日志 · for the log only
     for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
-        if kl > 1.5 * target_kl:  # 策略偏离太远 · the policy has moved too far
+        if kl > 1.5 * target_kl:
             break
     for _ in tf.range(train_value_iterations):
         train_value_function(observation_buffer, return_buffer)
-    ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-    variance = tf.math.reduce_variance
-    return {
-        "KL": kl,
-        "policy iterations": iteration + 1,
-        "clip fraction": tf.reduce_mean(tf.cast(tf.abs(ratio - 1) > clip_ratio, tf.float32)),
-        "entropy": -tf.reduce_mean(logprobability_buffer),
-        "value loss": tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2),
-        "explained variance": 1 - variance(return_buffer - values) / variance(return_buffer),
-    }
+    value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
+    entropy = -tf.reduce_mean(logprobability_buffer)  # 越大越随机 · how random the policy was
+    return {"KL": kl, "policy iterations": iteration + 1, "value loss": value_loss, "entropy": entropy}
 
 
 # ==== 保存训练后的运动情况 · Recording after training =======================================
 def main():
-    """依次录制、训练、保存网络、再录制、对比，文件存入 output_dir；写不了文件时抛出 OSError。
-    Record, train, save the networks, record again, compare; all files go to output_dir. Raises OSError if a
-    file cannot be written.
+    """录制、训练、保存、再录制、对比；写不了文件时抛出 OSError。
+    Record, train, save, record again, compare. Raises OSError if a file cannot be written.
     """
-    # 与原文不同：训练时写日志，可用 TensorBoard 查看；还保存两个网络和对比图。
-    # Differs: there are also a log of the training, for TensorBoard, the networks' files and the comparison.
     with open_log().as_default():
         if gif:
-            before = record_gif(f"{output_dir}/未训练前的样子.gif")
+            before = record_gif("未训练前的样子.gif")
         train()
+        # 与原文不同：还保存日志、两个网络和对比图。
+        # Differs: a log, both networks and a comparison are saved, too.
         save_networks()
         if gif:
-            after = record_gif(f"{output_dir}/训练后的样子.gif")
-            comparison = f"{output_dir}/训练前后对比.gif"
-            save_gif(comparison, side_by_side(before, after))
-            print(f"请打开 {comparison} 对比 · open it to compare before and after")
+            after = record_gif("训练后的样子.gif")
+            save_gif("训练前后对比.gif", side_by_side(before, after))
+            print(f"请打开 {output_dir}/训练前后对比.gif 对比 · open it to compare before and after")
 
 
-# ==== 文件、对比与运行（大多原文没有）· Files, comparison, start (mostly not in the tutorial) =
-def open_log():
-    """新建日志，记下全部超参数。
-    Open a new log and note all hyperparameters.
-    """
-    names = """steps_per_epoch epochs gamma clip_ratio policy_learning_rate value_function_learning_rate lam
-        target_kl train_policy_iterations train_value_iterations hidden_sizes render seed gif output_dir"""
-    folder = f"{output_dir}/logs/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    os.makedirs(folder, exist_ok=True)
-    try:
-        log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
-    except tf.errors.FailedPreconditionError:
-        # Windows 上的 TensorFlow 2.15 找不到路径里有中文的文件夹。
-        # TensorFlow 2.15 on Windows does not find folders with Chinese names.
-        print(f"{folder}: 没有日志，TensorFlow 找不到它 · no log: TensorFlow does not find it")
-        log = tf.summary.create_noop_writer()
-    with log.as_default():
-        tf.summary.text("hyperparameters", str({name: globals()[name] for name in names.split()}), 0)
-    return log
-
-
-def save_gif(path, frames):
-    """把各帧 uint8 (height, width, 3) 存成循环播放的 GIF；存坏了或写不了时抛出 OSError，旧文件不变。
-    Save frames, uint8 (height, width, 3), as an endless GIF. Raises OSError if it comes out broken or cannot
-    be written; an earlier file then stays as it is.
-    """
-    # 与原文不同：每秒 20 帧，不是 10 帧；每帧只存有变化的部分。
-    # Differs: 20 frames a second, not 10; of each, only the part that changed is stored.
-    data = io.BytesIO()
-    with imageio.get_writer(data, "GIF", mode="I", fps=20, subrectangles=True) as writer:
-        for last, frame in enumerate(frames):
-            writer.append_data(frame)
-    try:
-        image = Image.open(data)
-        image.seek(last)
-        image.load()
-    except Exception as error:  # Pillow 的异常有好几种 · Pillow raises several kinds
-        raise OSError(f"{path}: imageio and Pillow wrote a broken GIF ({error})") from error
-    save_files({path: data})
-
-
+# ==== 文件与对比（大多原文没有，可以跳过）· Files, comparison (mostly not in the tutorial) ====
 def save_files(files):
-    """写文件 {path: BytesIO}：全部写完，才替换旧文件；写不了时抛出 OSError。
-    Write files {path: BytesIO}: none replaces an earlier one until all are complete. Raises OSError if one
-    cannot be written.
+    """文件 {名称: BytesIO} 全部写完，才替换 output_dir 里的旧文件，所以中断或磁盘写满时，旧文件还在。
+    Files {name: BytesIO}, all written before they replace earlier ones in output_dir, so that Ctrl-C or a
+    full disk leaves those.
     """
-    parts = {path: f"{path}.{os.getpid()}.part" for path in files}
+    folder = os.path.join(output_dir, f"unfinished-{os.getpid()}-{time.time_ns()}")
+    os.makedirs(folder)
     try:
-        for path, part in parts.items():
-            with open(part, "wb") as file:
-                file.write(files[path].getvalue())
-    except BaseException:  # 磁盘已满、Ctrl-C · disk full, Ctrl-C
-        for part in filter(os.path.exists, parts.values()):
-            os.remove(part)
-        raise
-    for path, part in parts.items():
-        os.replace(part, path)
+        for name, data in files.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data.getbuffer())
+        for name in files:
+            os.replace(os.path.join(folder, name), os.path.join(output_dir, name))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def save_networks():
-    """保存两个网络；写不了文件时抛出 OSError。
-    Save both networks. Raises OSError if a file cannot be written.
-    """
-    # Keras 2.10 和 2.15 都能读 HDF5，但 2.15 会警告；磁盘写满会使 HDF5 崩溃，所以先写入内存。
-    # Keras 2.10 and 2.15 both read HDF5, though 2.15 warns; a full disk crashes HDF5: so to memory first.
+    """保存两个网络。· Save both networks."""
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
-    files = {f"{output_dir}/actor.h5": io.BytesIO(), f"{output_dir}/critic.h5": io.BytesIO()}
+    files = {"actor.h5": io.BytesIO(), "critic.h5": io.BytesIO()}  # 磁盘写满 HDF5 会崩溃 · full disks crash HDF5
     for network, data in zip((actor, critic), files.values()):
         with h5py.File(data, "w") as file:
             network.save(file)
     save_files(files)
 
 
+def save_gif(name, frames):
+    """各帧 uint8 (height, width, 3) 存成 GIF。· Save frames, uint8 (height, width, 3), as a GIF."""
+    # 与原文不同：每秒 20 帧，不是 10 帧；每帧只存有变化的部分。
+    # Differs: 20 frames a second, not 10; of each, only the part that changed is stored.
+    data = io.BytesIO()
+    with imageio.get_writer(data, "GIF", mode="I", fps=20, subrectangles=True) as writer:
+        for frame in frames:
+            writer.append_data(frame)
+    save_files({name: data})
+
+
 def side_by_side(before, after):
-    """逐帧生成并排的两局，画面缩小一半；先结束的停在最后一帧。
-    Yield two episodes side by side, at half size; the one that ends first stays at its last frame.
-    """
+    """逐帧并排，一半大小；先结束的停在最后一帧。· Side by side, half size; the one that ends first stays."""
+    height, width = np.array(before[0].shape[:2]) // 2
     for t in range(max(len(before), len(after)) + 20):
-        halves = []
-        for name, frames in ("before", before), ("after", after):
-            count, end = min(t + 1, len(frames)), ""
-            if count == len(frames):
-                end = ": success" if count == env.spec.max_episode_steps else ": game over"
-            caption = Image.new("RGB", (150, 28), "white")
-            ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {count}{end}", "black")
-            half = Image.fromarray(frames[count - 1]).reduce(2)
-            half.paste(caption.resize((300, 56), Image.NEAREST))
-            halves.append(half)
-        yield np.hstack([halves[0], np.zeros((200, 2, 3), np.uint8), halves[1]])
+        picture = Image.new("RGB", (2 * width + 2, height + 56))
+        for name, frames, left in ("before", before, 0), ("after", after, width + 2):
+            count = min(t + 1, len(frames))
+            caption = Image.new("RGB", (width // 2, 28), "white")
+            ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {count} of {len(frames)}", "black")
+            picture.paste(caption.resize((width, 56), Image.NEAREST), (left, 0))
+            picture.paste(Image.fromarray(frames[count - 1]).reduce(2), (left, 56))
+        yield np.asarray(picture)
 
 
-def check_drawing():
-    """画不了游戏时，说明怎么办，然后退出。
-    If the game cannot be drawn, say what to do and end the program.
-    """
+def open_log():
+    """新建日志，记下超参数，可用 TensorBoard 查看。· Open a new log, for TensorBoard, with
+    hyperparameters."""
+    folder = os.path.join(output_dir, "logs", time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}"))
+    os.makedirs(folder, exist_ok=True)
     try:
-        from gym.envs.classic_control import rendering
+        log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
+    except tf.errors.FailedPreconditionError:
+        # Windows 上的 TensorFlow 2.15 找不到有中文的路径 · TensorFlow 2.15 on Windows, a path with Chinese
+        print(f"{folder}: 没有日志，TensorFlow 找不到它 · no log: TensorFlow does not find it")
+        log = tf.summary.create_noop_writer()
+    with log.as_default():
+        tf.summary.text("hyperparameters", str({name: globals()[name] for name in hyperparameters}), 0)
+    return log
 
-        rendering.Viewer(600, 400).close()
-    except Exception as error:  # 各库各有各的异常 · each library raises its own
-        cure = "update the graphics driver, do not use remote desktop, or use --no-gif"
-        if sys.platform == "linux":
-            cure = "apt-get install libgl1 libglu1-mesa libegl1, or unset DISPLAY, or use --no-gif"
-        # gym 的建议已过时，真正的原因在 __context__ 里。
-        # gym's advice is out of date; __context__ has the cause.
-        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {error.__context__ or error} ({cure})")
+
+def write_log(epoch, log):
+    """记下一轮的数值；不是有限数就停止训练。· Log an epoch's numbers; stop if they are not finite."""
+    returns, values, variance = buffer.return_buffer, buffer.value_buffer, tf.math.reduce_variance
+    log["explained variance"] = 1 - variance(returns - values) / variance(returns)  # 1 最好 · 1 is perfect
+    for name, number in log.items():
+        tf.summary.scalar(name, number, epoch)
+    if not np.isfinite(log["KL"] + log["value loss"]):
+        raise FloatingPointError(f"training broke down in epoch {epoch}: try lower learning rates")
 
 
 if __name__ == "__main__":
     if hasattr(sys.stdout, "reconfigure"):  # 显示不了的字用转义符 · escape what cannot be shown
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
-    if gif or render:
-        check_drawing()
+    try:
+        if gif or render:  # 画不了，就在训练之前说明 · what cannot be drawn is said before training
+            from gym.envs.classic_control import rendering
+
+            rendering.Viewer(600, 400).close()
+    except Exception as error:  # gym 的建议已过时，原因在 __context__ 里 · gym's advice is out of date
+        cure = "apt-get install libgl1 libglu1-mesa libegl1" if sys.platform == "linux" else "graphics driver"
+        cause = error.__context__ or error
+        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {cause} ({cure}, or use --no-gif)")
     try:
         main()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (OSError, UnicodeError, FloatingPointError, tf.errors.OpError) as error:
-        sys.exit(f"ppo_cartpole.py: error: {' '.join(str(error).split())}")
+    except (OSError, FloatingPointError) as error:
+        sys.exit(f"ppo_cartpole.py: error: {error}")
