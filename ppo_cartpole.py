@@ -1,29 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """通过 CartPole 游戏说明 PPO（近端策略优化）· PPO (proximal policy optimization) on CartPole
 
-“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》。章节和函数名都照它；结果不同的地方，注明“与原文
-不同”。初读只需 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练，其余可以跳过。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和函数名都照它；结果不同处，注明“与原文不同”。
+初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
 
 PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即从这一步起各步奖励的
 和，越远的打折越多；预测值叫价值 V(s)。为什么要两个：结果好，可能是动作好，也可能只是状态好。比 critic 预测的
 好多少，才算动作的功劳，叫优势 Â。
 每轮 (epoch) 先用当前策略玩 5000 步，算出每步的 R 和 Â，再用这批数据把两个网络各更新几十次：优势为正的动作，
 概率增大；为负的，概率减小。但数据是更新前的策略采来的，策略变得越多，数据越不可靠，所以 PPO 限制每轮的变化。
-训练时打印的平均奖励从 20 左右升到 190 上下，最多 200。
+屏幕上的平均奖励从 20 左右升到 190 上下，最多 200。
 
-"The tutorial" is a Chinese one, "PPO explained in detail with the game CartPole". Sections and function names
-follow it; "Differs" marks where results do not. On a first reading, read About CartPole, Hyperparameters,
-Model definition, Game and networks, and Training, and skip the rest.
+"The tutorial" is a Chinese one, "PPO explained in detail with the game CartPole". Sections and functions have
+its names; "Differs" marks where results do not agree. To learn PPO, read About CartPole, Hyperparameters,
+Model definition, Game and networks, and Training; skip the rest.
 
 PPO trains two small networks. The actor is the policy π(a|s): the probability of taking action a in state s.
 The critic predicts the return R, the sum of the rewards from a step on, later ones counting less; its
 prediction is the value V(s). Why two: a good outcome may be due to a good action, or just to a good state.
 Only what exceeds the critic's prediction is credited to the action: this is its advantage Â.
-Each epoch plays 5000 steps with the current policy, computes R and Â of each step, and then updates both
-networks dozens of times with these data: actions of positive advantage become likelier, those of negative
-advantage rarer. But the data come from the policy as it was before the updates, and the more it changes, the
-less they tell. So PPO limits its change in an epoch.
-In training, the average reward that is printed rises from about 20 to around 190; 200 is the most.
+Each epoch plays 5000 steps with the current policy, computes R and Â of each, and then updates both networks
+dozens of times with these data: actions of positive advantage become likelier, those of negative advantage
+rarer. But the data come from the policy before the updates, and the more it changes, the less they tell; so
+PPO limits its change in an epoch. The average reward printed rises from about 20 to around 190, at most 200.
 
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
@@ -32,9 +31,8 @@ PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, 
 # 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作：0 向左推，1 向右推。每步奖励 1。杆子
 # 偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode) 就结束。
 # A state, or observation, is four numbers: position and velocity of the cart, angle and angular velocity of
-# the pole. Action 0 pushes left, 1 right. Each step is rewarded with 1. An episode ends when the pole leans
-# more than 12 degrees (the tutorial says 15), the cart is more than 2.4 units from the centre, or 200 steps
-# are done.
+# the pole. Action 0 pushes left, 1 right; each step pays a reward of 1. An episode ends when the pole leans
+# over 12 degrees (the tutorial says 15), when the cart is over 2.4 units off the centre, or after 200 steps.
 
 # ==== 库准备 · Libraries ====================================================================
 import io
@@ -60,8 +58,6 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示警告 · no warnings
 
 # ==== 超参数设置 · Imports and hyperparameters ==============================================
-names_before = set(globals()) - set(globals().get("hyperparameters", []))  # 本节末尾用 · used below
-
 import time
 
 import gym
@@ -71,7 +67,7 @@ import numpy as np
 import pyglet
 import scipy.signal
 import tensorflow as tf
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from tensorflow import keras
 from tensorflow.keras import layers
 from tqdm import tqdm
@@ -92,45 +88,39 @@ seed = 0  # 原文没有：随机种子 · not in the tutorial: random seed
 gif = True  # 原文没有：是否录制 · not in the tutorial: record the GIFs
 output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: folder for the files
 
-# 上面这些名称，供命令行和日志使用。· The names set above, for the command line and the log.
-hyperparameters = [
-    k for k, v in globals().items() if k not in names_before and isinstance(v, (int, float, str, tuple, list))
-]
+# 各自的最小值，供命令行和日志用；新的超参数也写在这里。· Lowest values; new hyperparameters go here, too.
+whole = "steps_per_epoch epochs train_policy_iterations train_value_iterations hidden_sizes".split()
+rates = "clip_ratio target_kl policy_learning_rate value_function_learning_rate".split()
+lowest = dict.fromkeys(whole, 1) | dict.fromkeys(rates, 1e-30) | {"gamma": 0.0, "lam": 0.0, "seed": 0}
+lowest |= {"render": False, "gif": False, "output_dir": ""}
 
 
 # ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) ======
 def read_options():
-    """每个超参数都是选项，如 --gamma 0.99 --hidden-sizes 32 32 --no-gif；值不合理，说明后退出。
-    Each hyperparameter is an option, as --gamma 0.99 --hidden-sizes 32 32 --no-gif. Return {name: value}, or
-    end the program and say which value makes no sense.
+    """每个超参数都是选项，如 --gamma 0.99 --no-gif；返回 {名称: 值}，值不合理就说明并退出。
+    Each hyperparameter is an option, as --gamma 0.99; returns {name: value}, or says what is wrong and exits.
     """
-    whole = "steps_per_epoch epochs train_policy_iterations train_value_iterations hidden_sizes"
-    rates = "clip_ratio target_kl policy_learning_rate value_function_learning_rate"
-    lowest = dict.fromkeys(whole.split(), 1) | dict.fromkeys(rates.split(), 1e-30)
-    lowest |= {"gamma": 0.0, "lam": 0.0, "seed": 0}
     parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
-    for name in hyperparameters:
+    for name, low in lowest.items():
         default = globals()[name]
-        kind = {"type": type(lowest.get(name, default))}
+        kind = {"type": type(low)}
         if isinstance(default, bool):
             kind = {"action": BooleanOptionalAction}
         elif isinstance(default, (tuple, list)):
-            kind = {"type": int, "nargs": "+"}
+            kind["nargs"] = "+"
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, help="see the file", **kind)
     options = vars(parser.parse_args())
-    for name, low in lowest.items():
+    options["output_dir"] = os.path.expanduser(options["output_dir"]) or parser.error("output_dir is empty")
+    for name, value in options.items():
         high = 1 if name in ("gamma", "lam") else 1e30
-        if not all(low <= number <= high for number in np.ravel(options[name])):
-            parser.error(f"{name} must be from {low} to {high}, not {options[name]}")
-    if not options["output_dir"]:
-        parser.error("output_dir must not be empty")
+        if name != "output_dir" and not all(lowest[name] <= x <= high for x in np.ravel(value)):
+            parser.error(f"{name} must be from {lowest[name]} to {high}, not {value}")
     return options
 
 
 # Jupyter 里没有命令行。· In Jupyter there is no command line.
 if __name__ == "__main__" and sys.argv[0].endswith(os.path.basename(globals().get("__file__", "no file"))):
     globals().update(read_options())
-output_dir = os.path.expanduser(output_dir)
 
 
 # ==== 模型定义 · Model definition ===========================================================
@@ -138,19 +128,19 @@ output_dir = os.path.expanduser(output_dir)
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。k 步以后的值乘 discount 的 k 次方，所以 0.9 大约只看
-    得到以后 10 步。lfilter 算的是 y[n] = x[n] + discount y[n−1]；前后用 [::-1] 倒序，就从后往前算。
-    Example: x = [1, 1, 1] and discount = 0.9 give [2.71, 1.9, 1]. A value k steps later counts discountᵏ, so
-    0.9 looks about 10 steps ahead. lfilter computes y[n] = x[n] + discount y[n−1]; reversed by [::-1] before
-    and after, it runs from the end.
+    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。k 步以后的值乘 discount 的 k 次方，大约只看 10 步。
+    lfilter 算的是 y[n] = x[n] + discount y[n−1]；前后用 [::-1] 倒序，就从后往前算。
+    Example: x = [1, 1, 1], discount = 0.9 give [2.71, 1.9, 1]. A value k steps later counts discountᵏ: 0.9
+    looks about 10 steps ahead. lfilter computes y[n] = x[n] + discount y[n−1]; [::-1] twice makes it run
+    backwards.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """一轮的数据，以及由此算出的优势和回报。默认的 gamma、lam 用不到，“游戏初始化”会给出。
-    An epoch's data; advantages and returns computed from them. "Game and networks" passes gamma and lam.
+    """一轮的数据，以及由此算出的优势和回报。gamma、lam 由“游戏初始化”传入，不用默认值。
+    An epoch's data, advantages and returns. "Game and networks" passes gamma and lam: no default is used.
     """
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
@@ -165,7 +155,7 @@ class Buffer:
         self.pointer, self.trajectory_start_index = 0, 0
 
     def store(self, observation, action, reward, value, logprobability):
-        """存入一步；已满时抛出 IndexError。· Store one step; raises IndexError when full."""
+        """存入一步（原文说还有下一个观测和 done，其实没有）。· Store one step (no next state, no done)."""
         self.observation_buffer[self.pointer] = observation
         self.action_buffer[self.pointer] = action
         self.reward_buffer[self.pointer] = reward
@@ -177,25 +167,24 @@ class Buffer:
         """R[t] = r[t] + γ R[t+1]
         Â[t] = δ[t] + γλ Â[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t])  [GAE, eq. 16]
 
-        一条轨迹结束时调用。轨迹是一局，或一轮采满时还没玩完的一局。
-        last_value 代替轨迹以后的一切：一局已结束，是 0；没玩完，是下一个状态 s′ 的 V(s′)，即以后奖励的估计。
-        δ 叫时序差分 (TD) 误差：走一步以后，对回报的估计由 V(s) 变成 r + γV(s′)，δ 是两者之差。
+        一条轨迹结束时调用：一局结束，或一轮采满而这一局还没玩完。
+        last_value 代替以后的一切：结束了是 0；没玩完是下一个状态 s′ 的 V(s′)。
+        δ 叫时序差分 (TD) 误差：走一步以后，回报的估计由 V(s) 变成 r + γV(s′)，δ 是两者之差。
         Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ 决定信谁：λ = 0 时 Â = δ，多靠 V，而 V
         可能不准；λ = 1 时，中间的 V 互相抵消，Â = R − V(s)，靠实际的奖励，而它有运气的成分，波动大。
         例：得了三次奖励 1 后倒下，V 都是 2，γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1；Â = 0.74,
         −0.07, −1。第二步的 δ 为正，看来不错，但要算上随后的倒下：0.8 + 0.873 × (−1) ≈ −0.07。
 
-        Called where a trajectory ends: an episode, or the part of it when an epoch is full.
-        last_value stands for all that follows: 0 if the episode is over; if not, V(s′) of the next state s′,
-        an estimate of the rewards to come.
-        δ is the temporal difference (TD) error: after one step, r + γV(s′) replaces V(s) as the estimate of
-        the return, and δ is the difference.
+        Called where a trajectory ends: at an episode's end, or where a full epoch cuts one off.
+        last_value stands for all that follows: after the end 0, after a cut V(s′) of the next state s′.
+        δ, the temporal difference (TD) error: one step later, the return is estimated as r + γV(s′), not as
+        V(s).
         Â, the sum of the δ from this step on, discounted by γλ, is generalized advantage estimation (GAE). λ
         says what to trust. With λ = 0, Â = δ relies on V, which may be wrong. With λ = 1, the V in between
         cancel: Â = R − V(s) relies on the rewards, which vary with luck.
         Example: a fall after three rewards of 1; each V is 2, γ = 0.9, λ = 0.97. R = 2.71, 1.9, 1; δ = 0.8,
-        0.8, −1; Â = 0.74, −0.07, −1. The second step's δ > 0 looks good, but the fall after it counts, too:
-        0.8 + 0.873 × (−1) ≈ −0.07.
+        0.8, −1; Â = 0.74, −0.07, −1. Step 2 looks good (δ > 0), but the fall after it counts: 0.8 + 0.873 ×
+        (−1) ≈ −0.07.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -208,13 +197,12 @@ class Buffer:
     def get(self):
         """Â ← (Â − mean Â) / std Â
 
-        标准化。训练之初 V 接近 0，奖励都是 1，所以 Â 几乎都为正；这整体的偏高与动作好坏无关，只增加噪声，所以
-        减去平均值。除以标准差以后，更新的大小与奖励的大小无关。
-        At first V is near 0 and all rewards are 1, so nearly every Â is positive. Such an offset, common to
-        all, says nothing about the actions and only adds noise: the mean is subtracted. Divided by the
-        standard deviation, Â no longer depends on the scale of the rewards.
+        训练之初 V 接近 0，奖励都是 1，所以 Â 几乎都为正；这整体的偏高与动作好坏无关，只增加噪声，所以减去
+        平均值。除以标准差以后，更新的大小与奖励的大小无关。
+        At first V is near 0 and all rewards are 1, so nearly every Â is positive. An offset common to all
+        says nothing about the actions and only adds noise, so the mean is subtracted. Divided by the standard
+        deviation, Â does not depend on the scale of the rewards.
         """
-        assert self.pointer == len(self.reward_buffer), "the Buffer is not full"
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
         # 与原文不同：加上 1e-8，以免优势全部相等时 0/0。· Differs: 1e-8, as equal advantages would be 0/0.
@@ -240,10 +228,9 @@ def mlp(x, sizes, activation=tf.tanh, output_activation=None):
 def logprobabilities(logits, a):
     """log π(a|s) = logits[a] − log Σ exp(logits);  float32 (batch, 2), int (batch,) → float32 (batch,)
 
-    logits 是 actor 给每个动作打的分，任意实数；log_softmax 把它变成对数概率。乘 one_hot 再求和，就取出动作 a
-    那项。
-    Logits are the actor's scores for the actions, any real numbers; log_softmax turns them into
-    log-probabilities. Multiplying by one_hot and summing picks that of action a.
+    logits 是 actor 给每个动作打的分，任意实数；log_softmax 把它变成对数概率；乘 one_hot 再求和，取出 a 的。
+    Logits, any real numbers, are the actor's scores for the actions; log_softmax makes them
+    log-probabilities; one_hot and the sum pick that of action a.
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
@@ -251,17 +238,15 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-# @tf.function 把函数编成计算图：第一次调用时，TensorFlow 记下其中的运算；以后只重做这些运算，不再经过
-# Python，所以快。
-# @tf.function compiles a function into a graph: at the first call TensorFlow records the operations, and
-# later calls repeat them without Python, which is faster.
+# @tf.function 把函数编成计算图：第一次调用时，记下其中的运算；以后不经过 Python，只重做运算，所以快。
+# @tf.function compiles a function into a graph: the first call records TensorFlow's operations, later calls
+# repeat them without Python, and so faster.
 @tf.function
 def sample_action(observation):
     """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
 
-    按概率抽取，不总取概率最大的动作：没试过的，无从知道好坏。actor 在“游戏初始化”里建立。
-    Drawn by its probability, not always the likeliest: an action that is never tried cannot prove its worth.
-    The actor is built in "Game and networks".
+    按概率抽取，不总取概率最大的动作：没试过的，无从知道好坏。actor 见“游戏初始化”。
+    Drawn, not always the likeliest: an untried action cannot prove its worth. actor: see "Game and networks".
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -274,22 +259,22 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     """max mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
     用整批数据更新一次 actor，返回 KL 的估计。
-    ρ 是动作 a 现在的概率与采样时的概率之比，开始时是 1。π_old 是采样时的策略，动作是它抽的，不是现在的策略抽
-    的；乘以 ρ，现在更常选的动作就算得更重，正好纠正这一点。ρ = 1 时，ρÂ 的梯度就是策略梯度 Â ∇log π：Â 为正的
+    ρ 是动作 a 现在的概率与采样时的概率之比，开始时是 1。动作是采样时的策略 π_old 抽的，不是现在的策略抽的；
+    乘以 ρ，现在更常选的动作就算得更重，正好纠正这一点。ρ = 1 时，ρÂ 的梯度就是策略梯度 Â ∇log π：Â 为正的
     动作，概率增大；为负的，减小。
     裁剪（原文说裁剪权重，其实是 ρ）使 ρ 超出 1±ε 以后，走得更远也没有好处，例见下面 (ε = 0.2)。但各样本共用
-    一个网络，别的样本的更新仍会推动这个 ρ，所以还要看 KL 散度，即现在的策略与 π_old 差多远。它不会是负数；它
-    的估计，log π_old − log π 的平均值，却可能是负数。
+    一个网络，别的样本仍会推动这个 ρ，所以还要看 KL 散度：现在的策略与 π_old 差多远。KL 不会是负数，它的估计，
+    即 log π_old − log π 的平均值，却可能是。
 
     Update the actor once, with all the data; return an estimate of the KL.
-    ρ is the ratio of action a's probability now to that when it was sampled, at first 1. Why a ratio: the
-    actions were drawn by π_old, the policy then, not by the present one. Multiplied by ρ, actions that are
+    ρ is the ratio of action a's probability now to that when it was sampled; at first it is 1. Why a ratio:
+    the actions were drawn by the policy then, π_old, not by the present one. Weighted by ρ, actions that are
     now chosen more often count more, which makes up for that. At ρ = 1, the gradient of ρÂ is the policy
     gradient, Â ∇log π: actions of positive Â become likelier, those of negative Â rarer.
-    The clip (of ρ; the tutorial says: of weights) leaves nothing to gain from moving ρ further beyond 1±ε, as
-    in the examples below (ε = 0.2). But all samples share one network, so updates for others may still move
-    this ρ. Hence the Kullback–Leibler (KL) divergence, too: how far the present policy is from π_old. It is
-    never negative; its estimate, the mean of log π_old − log π, may be.
+    The clip (of ρ; the tutorial says of weights) leaves nothing to gain from moving ρ further beyond 1±ε, as
+    in the examples below (ε = 0.2). But all samples share one network, and the others may still push this ρ.
+    Hence the Kullback–Leibler (KL) divergence, too: how far the present policy is from π_old. The KL is never
+    negative, but its estimate, the mean of log π_old − log π, may be.
 
     Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    梯度为 0，不再推动 · gradient 0: no further push
     Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    使 ρ 增大 · raises ρ
@@ -299,8 +284,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
         # 代替 clip(ρ, 1−ε, 1+ε) Â：在 min 里，Â > 0 时只有上限 1+ε 起作用，Â < 0 时只有下限 1−ε。
-        # Stands for clip(ρ, 1−ε, 1+ε) Â: within the min, only the upper limit 1+ε matters where Â > 0, and
-        # only the lower one, 1−ε, where Â < 0.
+        # For clip(ρ, 1−ε, 1+ε) Â: within the min, only 1+ε matters where Â > 0, only 1−ε where Â < 0.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
@@ -319,9 +303,8 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 def train_value_function(observation_buffer, return_buffer):
     """min mean (R − V(s))²  [PPO, eq. 9: L^VF]
 
-    用整批数据更新一次 critic，使 V(s) 接近 R：每一步自己的回报，不是原文说的平均回报。
-    Update the critic once, with all the data: V(s) moves towards R, each step's own return, and not the mean
-    return, as the tutorial says.
+    用整批数据更新一次 critic，使 V(s) 接近每一步自己的回报 R（不是原文说的平均回报）。
+    Update the critic once, with all the data: V(s) moves towards each step's R (the tutorial says the mean).
     """
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
@@ -337,9 +320,8 @@ pyglet.options["headless"] = sys.platform == "linux" and not (render or os.envir
 env = gym.make("CartPole-v0")
 observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
-# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95。原文说还存下一个观测和 done，其实不存。
-# Differs: gamma and lam are passed on; the tutorial, which forgets it, ran with 0.99 and 0.95. It says that
-# the next observation and done are stored, too; they are not.
+# 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95。
+# Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
@@ -357,10 +339,7 @@ value_optimizer = keras.optimizers.Adam(learning_rate=value_function_learning_ra
 
 # ==== 保存未训练时的运动情况 · Recording before training ====================================
 def record_gif(name):
-    """用当前策略玩一局，存成 GIF，返回各帧，uint8 (height, width, 3)；写不了文件时抛出 OSError。
-    Play an episode, save it as a GIF, return its frames, uint8 (height, width, 3). Raises OSError if the file
-    cannot be written.
-    """
+    """用当前策略玩一局，存成 GIF，返回各帧。· Play an episode, save it as a GIF, return its frames."""
     # 与原文不同：训练前后的两局从同一个状态开始；录完关掉窗口；最后一帧停一秒。
     # Differs: both episodes start from the same state; the window closes; the last frame stays for a second.
     env.seed(seed)
@@ -391,16 +370,14 @@ def record_gif(name):
 # 从 Python 调用一次 TensorFlow，比算一步还费时，所以 rollout 把整个 for t 循环编成一张图，每轮只调用一次。
 # 其中的 for 和 if 由 TensorFlow 变成图里的循环和分支，照样每步执行。env 和 buffer 是普通的 Python，不能放进
 # 图里，所以由 in_python 在每步调用 step，在轨迹结束时调用 finish。
-# A call from Python into TensorFlow takes longer than the computation of a step. So rollout is a graph of the
+# A call from Python into TensorFlow takes longer than a step's computation. So rollout is a graph of the
 # whole loop over t, called once an epoch. TensorFlow makes its `for` and `if` a loop and a branch of the
 # graph, which still run at every step. env and buffer are plain Python, which a graph cannot contain; so
 # in_python calls step at every step, and finish where a trajectory ends.
 def train():
-    """训练 epochs 轮；数值变成 inf 或 NaN 时抛出 FloatingPointError。
-    Train for `epochs` epochs. Raises FloatingPointError if numbers become inf or NaN.
-    """
+    """训练；数值不再有限时抛出 FloatingPointError。· Train; FloatingPointError if numbers become infinite."""
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
-    # 图在别的线程里调用 step，而只有主线程能画窗口，所以显示画面时，逐步运行没有编成图的函数。
+    # 图在别的线程里调用 step，而只有主线程能画窗口，所以显示画面时不用图。
     # A graph calls step in another thread, but only the main thread can draw: with render, no graph is used.
     play = rollout.python_function if render else rollout
     env.seed(seed)
@@ -408,21 +385,17 @@ def train():
     for epoch in tqdm(range(epochs)):
         observation, num_episodes = play(observation)  # 存满 buffer · fills buffer
         # 总奖励 ÷ 局数，即每局的平均步数，不打折；采满时没玩完的也算一局。
-        # Total reward over episodes: here their mean length, undiscounted; the last one, cut off, counts as
-        # one.
+        # Total reward / episodes: their mean length, undiscounted. One that is cut off counts as whole.
         average_reward = np.sum(buffer.reward_buffer, dtype=float) / int(num_episodes)
         observations, actions, advantages, returns, old_logprobs = buffer.get()
-        log = update(observations, actions, advantages, returns, old_logprobs)
-        write_log(epoch + 1, {"average reward": average_reward, **log})
+        kl, iterations = update(observations, actions, advantages, returns, old_logprobs)
+        write_log(epoch + 1, average_reward, kl, iterations)
         tqdm.write(f"完成第 {epoch + 1} 轮训练， 平均奖励: {average_reward}")  # epoch done, average reward
 
 
 @tf.function
 def rollout(observation):
-    """从 observation 起玩 steps_per_epoch 步；返回下一轮的第一个状态 float32 (1, 4) 和局数。
-    Play steps_per_epoch steps from observation; return the next epoch's first state, float32 (1, 4), and the
-    number of episodes.
-    """
+    """采样一轮；返回下一个状态和局数。· Sample an epoch; return the next state and the number of episodes."""
     num_episodes = 0
     for t in tf.range(steps_per_epoch):
         logits, action = sample_action(observation)
@@ -436,11 +409,10 @@ def rollout(observation):
 
 
 def in_python(function, *arguments):
-    """从图里调用 step 或 finish；返回状态 float32 (1, 4)，以及是否结束。
-    Call step or finish from a graph; return a state, float32 (1, 4), and whether the episode is over.
+    """从图里调用 step 或 finish；返回状态 float32 (1, 4) 和是否结束，其形状由 reshape 告诉图。
+    Call step or finish from a graph; return a state, float32 (1, 4), and done, with shapes a graph can know.
     """
     observation, done = tf.numpy_function(function, arguments, [tf.float32, tf.bool])
-    # 图不知道它们的形状，由 reshape 说明。· The graph does not know their shapes; reshape states them.
     return tf.reshape(observation, (1, observation_dimensions)), tf.reshape(done, ())
 
 
@@ -454,9 +426,7 @@ def step(observation, action, value_t, logprobability_t):
 
 
 def finish(done, value):
-    """结束一条轨迹，开始新的一局；返回它的第一个状态和 False。
-    End a trajectory and start a new episode; return its first state, and False.
-    """
+    """结束一条轨迹，另开一局，返回其状态和 False。· End a trajectory; start an episode; its state, False."""
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
     # As in the tutorial, step 200 gets 0, like a fall. But the pole still stands: V(s′) would be better.
     last_value = 0 if done else value
@@ -466,32 +436,27 @@ def finish(done, value):
 
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """更新两个网络，每次都用整批数据：critic 80 次；actor 最多 80 次，走得太远就停（不退回）。
-    Update both networks, each time with all the data: the critic 80 times, the actor up to 80 times, until
-    the policy has moved too far (which is not undone).
+    """更新两个网络，每次都用整批数据：critic 80 次；actor 最多 80 次，KL 太大就停。
+    Update both networks, each time with all the data: the critic 80 times, the actor until the KL is large.
     """
     for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
-        if kl > 1.5 * target_kl:
+        if kl > 1.5 * target_kl:  # 走得太远了；停下，但不退回 · too far: stop, but undo nothing
             break
     for _ in tf.range(train_value_iterations):
         train_value_function(observation_buffer, return_buffer)
-    value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
-    entropy = -tf.reduce_mean(logprobability_buffer)  # 越大越随机 · how random the policy was
-    return {"KL": kl, "policy iterations": iteration + 1, "value loss": value_loss, "entropy": entropy}
+    return kl, iteration + 1
 
 
 # ==== 保存训练后的运动情况 · Recording after training =======================================
 def main():
-    """录制、训练、保存、再录制、对比；写不了文件时抛出 OSError。
-    Record, train, save, record again, compare. Raises OSError if a file cannot be written.
-    """
+    """录制、训练、保存、再录制、对比。· Record, train, save, record again, compare. May raise OSError."""
     with open_log().as_default():
+        tf.summary.text("hyperparameters", str({name: globals()[name] for name in lowest}), 0)
         if gif:
             before = record_gif("未训练前的样子.gif")
         train()
-        # 与原文不同：还保存日志、两个网络和对比图。
-        # Differs: a log, both networks and a comparison are saved, too.
+        # 与原文不同：还有日志、网络和对比图。· Differs: a log, the networks and a comparison are saved, too.
         save_networks()
         if gif:
             after = record_gif("训练后的样子.gif")
@@ -501,9 +466,8 @@ def main():
 
 # ==== 文件与对比（大多原文没有，可以跳过）· Files, comparison (mostly not in the tutorial) ====
 def save_files(files):
-    """文件 {名称: BytesIO} 全部写完，才替换 output_dir 里的旧文件，所以中断或磁盘写满时，旧文件还在。
-    Files {name: BytesIO}, all written before they replace earlier ones in output_dir, so that Ctrl-C or a
-    full disk leaves those.
+    """全部写完 {名称: BytesIO}，才替换 output_dir 里的旧文件，所以中断或磁盘写满时，旧文件还在。
+    Write all of {name: BytesIO} before replacing files in output_dir: those survive Ctrl-C and full disks.
     """
     folder = os.path.join(output_dir, f"unfinished-{os.getpid()}-{time.time_ns()}")
     os.makedirs(folder)
@@ -519,8 +483,9 @@ def save_files(files):
 
 def save_networks():
     """保存两个网络。· Save both networks."""
+    tf.get_logger().setLevel("ERROR")
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
-    files = {"actor.h5": io.BytesIO(), "critic.h5": io.BytesIO()}  # 磁盘写满 HDF5 会崩溃 · full disks crash HDF5
+    files = {"actor.h5": io.BytesIO(), "critic.h5": io.BytesIO()}
     for network, data in zip((actor, critic), files.values()):
         with h5py.File(data, "w") as file:
             network.save(file)
@@ -529,8 +494,7 @@ def save_networks():
 
 def save_gif(name, frames):
     """各帧 uint8 (height, width, 3) 存成 GIF。· Save frames, uint8 (height, width, 3), as a GIF."""
-    # 与原文不同：每秒 20 帧，不是 10 帧；每帧只存有变化的部分。
-    # Differs: 20 frames a second, not 10; of each, only the part that changed is stored.
+    # 与原文不同：每秒 20 帧，只存变化的部分。· Differs: 20 frames a second; only what changes is stored.
     data = io.BytesIO()
     with imageio.get_writer(data, "GIF", mode="I", fps=20, subrectangles=True) as writer:
         for frame in frames:
@@ -540,16 +504,15 @@ def save_gif(name, frames):
 
 def side_by_side(before, after):
     """逐帧并排，一半大小；先结束的停在最后一帧。· Side by side, half size; the one that ends first stays."""
-    height, width = np.array(before[0].shape[:2]) // 2
     for t in range(max(len(before), len(after)) + 20):
-        picture = Image.new("RGB", (2 * width + 2, height + 56))
-        for name, frames, left in ("before", before, 0), ("after", after, width + 2):
+        halves = []
+        for name, frames in ("before", before), ("after", after):
             count = min(t + 1, len(frames))
-            caption = Image.new("RGB", (width // 2, 28), "white")
+            half = ImageOps.pad(Image.fromarray(frames[count - 1]), (300, 200), Image.BOX, "white")
+            caption = Image.new("RGB", (150, 28), "white")
             ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {count} of {len(frames)}", "black")
-            picture.paste(caption.resize((width, 56), Image.NEAREST), (left, 0))
-            picture.paste(Image.fromarray(frames[count - 1]).reduce(2), (left, 56))
-        yield np.asarray(picture)
+            halves.append(np.vstack([caption.resize((300, 56), Image.NEAREST), half]))
+        yield np.hstack([halves[0], np.zeros((256, 2, 3), np.uint8), halves[1]])
 
 
 def open_log():
@@ -558,23 +521,23 @@ def open_log():
     folder = os.path.join(output_dir, "logs", time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}"))
     os.makedirs(folder, exist_ok=True)
     try:
-        log = tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
+        return tf.summary.create_file_writer(os.fsencode(folder), max_queue=0)
     except tf.errors.FailedPreconditionError:
         # Windows 上的 TensorFlow 2.15 找不到有中文的路径 · TensorFlow 2.15 on Windows, a path with Chinese
         print(f"{folder}: 没有日志，TensorFlow 找不到它 · no log: TensorFlow does not find it")
-        log = tf.summary.create_noop_writer()
-    with log.as_default():
-        tf.summary.text("hyperparameters", str({name: globals()[name] for name in hyperparameters}), 0)
-    return log
+        return tf.summary.create_noop_writer()
 
 
-def write_log(epoch, log):
+def write_log(epoch, average_reward, kl, policy_iterations):
     """记下一轮的数值；不是有限数就停止训练。· Log an epoch's numbers; stop if they are not finite."""
     returns, values, variance = buffer.return_buffer, buffer.value_buffer, tf.math.reduce_variance
-    log["explained variance"] = 1 - variance(returns - values) / variance(returns)  # 1 最好 · 1 is perfect
-    for name, number in log.items():
+    value_loss = np.mean((returns - critic(buffer.observation_buffer)) ** 2)
+    numbers = {"average reward": average_reward, "KL": kl, "policy iterations": policy_iterations}
+    numbers |= {"value loss": value_loss, "entropy": -np.mean(buffer.logprobability_buffer)}
+    numbers["explained variance"] = 1 - variance(returns - values) / variance(returns)
+    for name, number in numbers.items():
         tf.summary.scalar(name, number, epoch)
-    if not np.isfinite(log["KL"] + log["value loss"]):
+    if not np.isfinite(kl + value_loss):
         raise FloatingPointError(f"training broke down in epoch {epoch}: try lower learning rates")
 
 
@@ -588,8 +551,7 @@ if __name__ == "__main__":
             rendering.Viewer(600, 400).close()
     except Exception as error:  # gym 的建议已过时，原因在 __context__ 里 · gym's advice is out of date
         cure = "apt-get install libgl1 libglu1-mesa libegl1" if sys.platform == "linux" else "graphics driver"
-        cause = error.__context__ or error
-        sys.exit(f"ppo_cartpole.py: error: cannot draw the game: {cause} ({cure}, or use --no-gif)")
+        sys.exit(f"ppo_cartpole.py: error: cannot draw: {error.__context__ or error} ({cure}, or --no-gif)")
     try:
         main()
     except KeyboardInterrupt:
