@@ -1,15 +1,12 @@
-"""How well does it learn? Many seeds, beside the article's printout; and what changes do.
+"""How well does it learn? Ten seeds with each of SETTINGS, and with other games.
 
-`python tests/study.py` trains seeds 1 to 10 with each of SETTINGS and EXPERIMENTS, as a user would, keeps
-the results in results.json beside it, draws README's pictures and prints its tables, in English and in
-Chinese.
+`python tests/study.py` trains them as a reader would, keeps what came of it in results.json beside it, draws
+README's pictures and prints its tables, in English and in Chinese. `--draw` trains nothing.
 """
 
 import argparse
-import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -24,110 +21,98 @@ import numpy as np
 import reference
 from tqdm import tqdm
 
-matplotlib.use("svg")
-
-SCRIPT = Path(__file__).parent.parent / "ppo_cartpole.py"
+ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results.json"
-PICTURES = SCRIPT.parent / "outputs" / "example"
-SETTINGS = [
-    "",
-    "--gamma 0.99 --lam 0.95",  # what the article's printout came from
-    "--gamma 0",
-    "--target-kl 0.1",
-    "--train-policy-iterations 5",
-    "--hidden-sizes 4",
-    "--policy-learning-rate 3e-3",
-]
-ARTICLES = SETTINGS[1]
-# Changes to the code, each a diff beside this file, and the options that it is run with.
-EXPERIMENTS = ["bootstrap.diff", f"bootstrap.diff {ARTICLES}", "entropy.diff"]
-# The rounding of a processor without AVX2, which sends a run elsewhere.
-ROUNDING = "ONEDNN_MAX_CPU_ISA=AVX"
-COMPARED = ["", "bootstrap.diff", ARTICLES, f"bootstrap.diff {ARTICLES}", "entropy.diff"]
+PICTURES = ROOT / "outputs" / "example"
+TUTORIALS = "--gamma 0.99 --lam 0.95"  # what the article's printout came from
+# Changes to the code, as README shows them: {line: what takes its place}.
+EXPERIMENTS = {
+    "bootstrap": {
+        "    last_value = 0 if done else value\n": """\
+    last_value = 0 if done and env._elapsed_steps < 200 else value
+""",
+    },
+    "entropy": {
+        "    policy_grads = tape": """\
+        log_pi = tf.nn.log_softmax(actor(observation_buffer))
+        policy_loss += 0.01 * tf.reduce_mean(tf.reduce_sum(tf.exp(log_pi) * log_pi, axis=1))
+    policy_grads = tape""",
+    },
+}
+UNTRAINED = "--epochs 1 --policy-learning-rate 1e-30"  # so small that no weight changes
+# Settings: words that name an experiment or a game, and options; in README, these words or what stands here.
+SETTINGS = {
+    UNTRAINED: ("not trained", "未训练"),
+    "": ("as it is", "默认设置"),
+    TUTORIALS: None,
+    "--gamma 0": None,
+    "--target-kl 0.1": None,
+    "--train-policy-iterations 5": None,
+    "--hidden-sizes 4": None,
+    "--policy-learning-rate 3e-3": None,
+    "bootstrap": ("bootstrap at step 200", "第 200 步自举"),
+    "entropy": ("entropy bonus", "熵奖励"),
+}
+GAMES = [f"{game} {options}".strip() for game in ("CartPole-v1", "Acrobot-v1") for options in ("", TUTORIALS)]
+UNSEEN = ["MountainCar-v0", f"MountainCar-v0 {TUTORIALS}"]  # no reward is ever seen: nothing to draw
 SOLVED = 195  # CartPole-v0's own bar, over 100 episodes
-# What is measured of each seed, and what the curves are called, in English and in Chinese.
-MEASURES = (
-    ("average reward in epoch 5", "mean steps, sampled actions", "mean steps, greedy actions"),
-    ("第 5 轮的平均奖励", "平均步数，按概率采样动作", "平均步数，选概率最大的动作"),
-)
-CURVES = (
-    ("one seed", "median of ten seeds", "the tutorial's printout"),
-    ("一个种子", "十个种子的中位数", "原文打印的数值"),
-)
 # The article's printout, in trajectories an epoch: it printed 5000 divided by them.
 ARTICLE = {1: 162, 2: 124, 9: 27, 11: 29, 14: 29, 18: 27, 20: 25}
 
 
-def play(layers, greedy, seed, episodes=100):
-    """Play fresh episodes with a forward pass and a sampler of our own.
-
-    Returns their mean length, and how many ended early: the cart off the track, the pole down.
-    """
-    env = gym.make("CartPole-v0")
+def play(layers, game, greedy, seed, episodes=100):
+    """The mean reward of fresh episodes, by a forward pass and a sampler of our own."""
+    env = gym.make(game)
     env.seed(10_000 + seed)  # no start seen in training
-    rng = np.random.default_rng(seed)
-    steps, ends = 0, {"off": 0, "fell": 0}
+    rng, rewards = np.random.default_rng(seed), 0
     for _ in range(episodes):
         observation, done = env.reset(), False
         while not done:
-            left, right = reference.forward(layers, observation[None])[-1][0]
-            chance = 1 / (1 + np.exp(left - right))
-            observation, _, done, _ = env.step(int(chance > (0.5 if greedy else rng.random())))
-            steps += 1
-        if abs(observation[0]) > env.x_threshold:
-            ends["off"] += 1
-        elif abs(observation[2]) > env.theta_threshold_radians:
-            ends["fell"] += 1
-    return steps / episodes, ends
+            logits = reference.forward(layers, observation[None])[-1]
+            chances = np.exp(reference.log_softmax(logits))[0]
+            action = int(np.argmax(chances) if greedy else rng.choice(len(chances), p=chances))
+            observation, reward, done, _ = env.step(action)
+            rewards += reward
+    return rewards / episodes
 
 
-def patched(diff, source):
-    """A source after a diff; what a hunk removes, or else the lines around what it adds, say where."""
-    for hunk in re.split(r"^@@.*\n", diff, flags=re.M)[1:]:
-        lines = hunk.splitlines(keepends=True)
-        around = "" if any(line[0] == "-" for line in lines) else " "
-        old, new = ("".join(line[1:] for line in lines if line[0] in around + kind) for kind in "-+")
-        assert source.count(old) == 1
-        source = source.replace(old, new)
-    return source
+def edited(setting, source):
+    """The script's source with a setting's game and experiment, and the setting's options."""
+    game, options = "CartPole-v0", []
+    for word in setting.split():
+        if word.endswith(("v0", "v1")):
+            game = word
+        elif word in EXPERIMENTS:
+            for old, new in EXPERIMENTS[word].items():
+                assert source.count(old) == 1, old
+                source = source.replace(old, new)
+        else:
+            options.append(word)
+    return source.replace('gym.make("CartPole-v0")', f'gym.make("{game}")'), game, options
 
 
 def measure(job):
-    """Train one seed with one setting, or not at all, where it is "untrained"; return what came of it."""
+    """Train one seed with one setting; return the averages that it prints, and how the policy then plays."""
     seed, setting = job
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.path.insert(0, str(SCRIPT.parent))
-    import ppo_cartpole as ppo  # here, so that --help is quick
+    source, game, options = edited(setting, (ROOT / "ppo_cartpole.py").read_text("utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "ppo_cartpole.py")
+        script.write_text(source, "utf-8")
+        command = [sys.executable, script, "--no-gif", "--output-dir", folder, "--seed", str(seed), *options]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from tensorflow import keras  # here, so that --help is quick
 
-    if setting == "untrained":
-        ppo.keras.utils.set_random_seed(seed)
-        x = ppo.keras.Input(shape=(4,))
-        actor, curve = ppo.keras.Model(x, ppo.mlp(x, [*ppo.hidden_sizes, 2])), []
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            script, source = Path(folder, "ppo_cartpole.py"), SCRIPT.read_text("utf-8")
-            options, own = ["--no-gif", "--output-dir", folder, "--seed", str(seed)], {}
-            for word in setting.split():
-                if word.endswith(".diff"):
-                    source = patched((RESULTS.parent / word).read_text("utf-8"), source)
-                elif "=" in word:
-                    own[word.split("=")[0]] = word.split("=")[1]
-                else:
-                    options.append(word)
-            script.write_text(source, "utf-8")
-            output = subprocess.run(
-                [sys.executable, script, *options],
-                env={**os.environ, **own},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                check=True,
-            ).stdout
-            actor = ppo.keras.models.load_model(f"{folder}/actor.h5", compile=False)
-        curve = [round(float(line.split()[-1]), 1) for line in output.splitlines()]
-    layers = reference.layers_of(actor)
-    (sampled, ends), (greedy, _) = play(layers, False, seed), play(layers, True, seed)
-    return {"curve": curve, "sampled": sampled, "greedy": greedy, **ends}
+        layers = reference.layers_of(keras.models.load_model(f"{folder}/actor.h5", compile=False))
+    curve = [round(float(line.split()[-1]), 1) for line in output.splitlines()]
+    return {"curve": curve} | {
+        way: play(layers, game, way == "greedy", seed) for way in ("sampled", "greedy")
+    }
+
+
+def label(setting, chinese):
+    """What a setting is called."""
+    return (SETTINGS.get(setting) or (setting, setting))[chinese]
 
 
 def solved(runs, way):
@@ -142,120 +127,108 @@ def table(rows):
 
 
 def tables(results, chinese):
-    """README's tables in one language: epochs beside the article's, what options do, what experiments do."""
-    lowest, median, highest = ("最低", "中位数", "最高") if chinese else ("lowest", "median", "highest")
-    rows = [["轮" if chinese else "epoch", "原文" if chinese else "the tutorial"]]
-    for name in "0.90 / 0.97", "0.99 / 0.95":
-        rows[0] += [f"{name} {statistic}" for statistic in (lowest, median, highest)]
-    for epoch, trajectories in ARTICLE.items():
-        rows.append([str(epoch), f"{5000 / trajectories:.1f}"])
-        for setting in "", ARTICLES:
-            values = [run["curve"][epoch - 1] for run in results[setting]]
-            rows[-1] += [f"{number:.1f}" for number in (min(values), np.median(values), max(values))]
-    epochs = table(rows)
-
-    changes = table(rows_of({name: results[name] for name in ("untrained", *SETTINGS)}, chinese))
-    experiments = table(rows_of({name: results[name] for name in COMPARED}, chinese))
-    return epochs, changes, experiments
-
-
-def rows_of(results, chinese):
-    """The rows of a table of settings: what each reaches, early and after training."""
-    lowest, median = ("最低", "中位数") if chinese else ("lowest", "median")
-    early, sampled, greedy = MEASURES[chinese]
-    join = "，" if chinese else ", "
-    rows = [["设置" if chinese else "setting", f"{early}{join}{median}"]]
-    for way in sampled, greedy:
-        rows[0] += [f"{way}{join}{statistic}" for statistic in (lowest, median, f"≥ {SOLVED}")]
-    for setting, runs in results.items():
+    """README's tables in one language: the settings, and the games."""
+    heads = [
+        ["setting", "epoch 5", "sampled", "≥ 195", "greedy", "≥ 195"],
+        ["game, γ / λ", "epoch 1", "10", "20"],
+    ]
+    if chinese:
+        heads = [
+            ["设置", "第 5 轮", "采样", "≥ 195", "最可能", "≥ 195"],
+            ["游戏，γ / λ", "第 1 轮", "10", "20"],
+        ]
+    rows = [heads[0]]
+    for setting in SETTINGS:
+        runs = results[setting]
         name = label(setting, chinese)
-        name = f"`{name}`" if name.startswith("-") else name
-        rows.append([name, f"{np.median([run['curve'][4] for run in runs]):.1f}" if runs[0]["curve"] else ""])
+        early = [run["curve"][4] for run in runs if len(run["curve"]) > 4]
+        rows.append([f"`{name}`" if name[0] == "-" else name, f"{np.median(early):.1f}" if early else ""])
         for way in "sampled", "greedy":
-            values = [run[way] for run in runs]
-            rows[-1] += [f"{min(values):.1f}", f"{np.median(values):.1f}", solved(runs, way)]
-    return rows
+            rows[-1] += [f"{np.median([run[way] for run in runs]):.1f}", solved(runs, way)]
+    games = [heads[1]]
+    for setting in GAMES + UNSEEN:
+        game, *options = setting.split()
+        curves = np.array([run["curve"] for run in results[setting]])
+        medians = [f"{np.median(curves[:, epoch - 1]):.1f}" for epoch in (1, 10, 20)]
+        games.append([f"{game}, {'0.99 / 0.95' if options else '0.90 / 0.97'}", *medians])
+    return table(rows), table(games)
 
 
-def label(setting, chinese):
-    """What a setting is called."""
-    names = {
-        "untrained": ("not trained", "未训练"),
-        "": ("no option", "默认设置"),
-        "bootstrap.diff": ("bootstrap at the step limit", "步数上限处自举"),
-        "entropy.diff": ("entropy bonus of 0.01", "熵奖励 0.01"),
-    }
-    name, _, options = setting.partition(" ") if ".diff" in setting else (setting, "", "")
-    return " ".join([names.get(name, (name, name))[chinese], options]).strip()
-
-
-def draw_curves(results, chinese, path):
-    """Draw each seed's printed averages, and the article's."""
-    figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
-    curves = np.array([run["curve"] for run in results[""]])
+def draw_curves(axes, runs, color, name=None):
+    """Draw each seed's printed averages, thin, and their median."""
+    curves = np.array([run["curve"] for run in runs])
     epochs = np.arange(1, curves.shape[1] + 1)
-    names = CURVES[chinese]
-    for number, curve in enumerate(curves):
-        axes.plot(epochs, curve, color="#9db7d5", linewidth=1, label=None if number else names[0])
-    axes.plot(epochs, np.median(curves, axis=0), color="#1f4e8c", linewidth=2.5, label=names[1])
+    axes.plot(epochs, curves.T, color=color, alpha=0.35, linewidth=0.8)
+    axes.plot(epochs, np.median(curves, axis=0), color=color, linewidth=2.5, label=name)
+    axes.set(xlim=(0.5, len(epochs) + 0.5), xticks=[1, 5, 10, 15, 20])
+
+
+def picture_of_curves(results, chinese):
+    """The printed averages of ten seeds, and the article's."""
+    figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+    draw_curves(axes, results[""], "#1f4e8c", "十个种子的中位数" if chinese else "median of ten seeds")
+    name = "原文打印的数值" if chinese else "the tutorial's printout"
     printed = [5000 / trajectories for trajectories in ARTICLE.values()]
-    axes.plot(list(ARTICLE), printed, "D", color="#d1495b", markeredgecolor="white", label=names[2])
-    axes.set(xlim=(0.5, len(epochs) + 0.5), ylim=(0, 205), xticks=[1, 5, 10, 15, 20])
-    axes.set_xlabel("轮 (epoch)" if chinese else "epoch")
+    axes.plot(list(ARTICLE), printed, "D", color="#d1495b", markeredgecolor="white", label=name)
+    axes.set(ylim=(0, 205), xlabel="轮 (epoch)" if chinese else "epoch")
     axes.set_ylabel("平均奖励" if chinese else "average reward")
-    axes.legend(loc="lower center", frameon=False)
-    save(figure, path)
+    axes.legend(loc="lower right", frameon=False)
+    return figure
 
 
-def draw_settings(results, chinese, path):
-    """Draw a dot for each seed and a bar at their median, early in training and after it, by setting."""
-    size = {"figsize": (9.6, 1.2 + 0.3 * len(results)), "layout": "constrained"}
-    figure, panels = plt.subplots(1, 3, sharey=True, **size)
-    for axes, title, way in zip(panels, MEASURES[chinese], ("early", "sampled", "greedy"), strict=True):
-        for row, (setting, runs) in enumerate(results.items()):
-            if way == "early" and setting == "untrained":
-                continue
+def picture_of_changes(results, chinese):
+    """A dot for each seed and a bar at their median, early in training and after it, by setting."""
+    titles = "average reward in epoch 5", "afterwards, sampled actions", "afterwards, greedy actions"
+    if chinese:
+        titles = "第 5 轮的平均奖励", "训练后，按概率采样动作", "训练后，选概率最大的动作"
+    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(9.6, 4.2), layout="constrained")
+    for axes, title, way in zip(panels, titles, ("early", "sampled", "greedy"), strict=True):
+        for row, setting in enumerate(SETTINGS):
+            runs = [run for run in results[setting] if way != "early" or len(run["curve"]) > 4]
             values = [run["curve"][4] if way == "early" else run[way] for run in runs]
-            heights = row + np.linspace(-0.25, 0.25, len(runs))
+            heights = row + np.linspace(-0.25, 0.25, len(values))
             axes.plot(values, heights, "o", color="#1f4e8c", alpha=0.6, markersize=4, markeredgewidth=0)
-            axes.plot(2 * [np.median(values)], [row - 0.4, row + 0.4], color="#e08a00", linewidth=2.5)
+            if values:
+                axes.plot(2 * [np.median(values)], [row - 0.4, row + 0.4], color="#e08a00", linewidth=2.5)
         if way != "early":
             axes.axvline(SOLVED, color="#d1495b", linewidth=1, linestyle="--")
-        axes.set(xlim=(0, 205), xticks=[0, 50, 100, 150, 200])
-        axes.set_xlabel(title)
+        axes.set(xlim=(0, 205), xticks=[0, 50, 100, 150, 200], xlabel=title)
         axes.grid(axis="y", color="#e5e5e5")
-        axes.set_axisbelow(True)
-    panels[0].set_yticks(range(len(results)), [label(setting, chinese) for setting in results])
+    panels[0].set_yticks(range(len(SETTINGS)), [label(setting, chinese) for setting in SETTINGS])
     panels[0].invert_yaxis()
-    save(figure, path)
+    return figure
 
 
-def save(figure, path):
-    """Write a figure as SVG, its text as text; it says from which results it is."""
-    for axes in figure.axes:
-        axes.spines[["top", "right"]].set_visible(False)
-    metadata = {"Date": None, "Creator": None, "Description": digest()}
-    figure.savefig(path, metadata=metadata)
-    plt.close(figure)
-
-
-def digest():
-    """Names the results that are kept."""
-    return f"results {hashlib.sha256(RESULTS.read_text('ascii').encode()).hexdigest()}"
+def picture_of_games(results, chinese):
+    """The printed averages in the games that learn something, with both pairs of gamma and lambda."""
+    figure, panels = plt.subplots(1, 2, figsize=(9.6, 3.4), layout="constrained")
+    for number, setting in enumerate(GAMES):
+        color, name = ("#e08a00", "γ 0.99, λ 0.95") if number % 2 else ("#1f4e8c", "γ 0.90, λ 0.97")
+        draw_curves(panels[number // 2], results[setting], color, name)
+        panels[number // 2].set(title=setting.split()[0], xlabel="轮 (epoch)" if chinese else "epoch")
+    panels[0].set_ylabel("平均奖励" if chinese else "average reward")
+    panels[0].legend(loc="upper left", frameon=False)
+    return figure
 
 
 def draw(results, folder):
-    """Draw README's six pictures into a folder."""
+    """Draw README's pictures into a folder, as SVG, text as text."""
     style = {"svg.fonttype": "none", "svg.hashsalt": "ppo_cartpole", "font.family": "sans-serif"}
     with plt.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the browser has the Chinese ones
-        for language in "en", "zh":
-            chinese, end = language == "zh", f"-{language}.svg"
-            draw_curves(results, chinese, Path(folder, f"curves{end}"))
-            changes = {name: results[name] for name in ("untrained", *SETTINGS)}
-            draw_settings(changes, chinese, Path(folder, f"changes{end}"))
-            experiments = {name: results[name] for name in COMPARED}
-            draw_settings(experiments, chinese, Path(folder, f"experiments{end}"))
+        for name, picture in (
+            ("curves", picture_of_curves),
+            ("changes", picture_of_changes),
+            ("games", picture_of_games),
+        ):
+            for language in "en", "zh":
+                figure = picture(results, language == "zh")
+                for axes in figure.axes:
+                    axes.spines[["top", "right"]].set_visible(False)
+                figure.savefig(
+                    Path(folder, f"{name}-{language}.svg"), metadata={"Date": None, "Creator": None}
+                )
+                plt.close(figure)
 
 
 def main():
@@ -263,9 +236,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--draw", action="store_true", help="train nothing: draw and print what is kept")
     if not parser.parse_args().draw:
-        settings = "untrained", *SETTINGS, *EXPERIMENTS, ROUNDING
-        jobs = [(seed, setting) for setting in settings for seed in range(1, 11)]
-        with ProcessPoolExecutor() as pool:  # one thread each
+        jobs = [(seed, setting) for setting in [*SETTINGS, *GAMES, *UNSEEN] for seed in range(1, 11)]
+        with ProcessPoolExecutor() as pool:
             measured = list(tqdm(pool.map(measure, jobs), total=len(jobs), unit="run"))
         results = {setting: [] for _, setting in jobs}
         for (_, setting), result in zip(jobs, measured, strict=True):
@@ -273,6 +245,7 @@ def main():
         rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(runs)}" for name, runs in results.items())
         RESULTS.write_text(f"{{\n{rows}\n}}\n", "ascii")
     results = json.loads(RESULTS.read_text("ascii"))
+    matplotlib.use("svg")
     draw(results, PICTURES)
     print(*tables(results, chinese=False), *tables(results, chinese=True), sep="\n\n")
 
