@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """通过 CartPole 游戏说明 PPO（近端策略优化）· PPO (proximal policy optimization) on CartPole
 
-“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和函数名都照它；结果不同处，注明“与原文不同”。
-初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和函数名都照它。结果不同处注明“与原文不同”，说错
+处注明“原文有误”。初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
 
 PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即从这一步起各步奖励的
-和，越远的打折越多；预测值叫价值 V(s)。为什么要两个：结果好，可能是动作好，也可能只是状态好。比 critic 预测的
-好多少，才算动作的功劳，叫优势 Â。
+和，越远的打折越多；预测值叫价值 V(s)。为什么要两个：结果好，可能是动作好，也可能只是状态好。结果比 critic
+预测的好多少，或差多少，才是动作造成的，叫优势 Â。
 每轮 (epoch) 先用当前策略玩 5000 步，算出每步的 R 和 Â，再用这批数据把两个网络各更新几十次：优势为正的动作，
 概率增大；为负的，概率减小。但数据是更新前的策略采来的，策略变得越多，数据越不可靠，所以 PPO 限制每轮的变化。
-屏幕上的平均奖励从 20 左右升到 190 上下，最多 200。
+打印的平均奖励从 20 左右升到 190 上下，最多 200。
 
-"The tutorial" is a Chinese one, "PPO explained in detail with the game CartPole". Sections and functions have
-its names; "Differs" marks where results do not agree. To learn PPO, read About CartPole, Hyperparameters,
-Model definition, Game and networks, and Training; skip the rest.
+"The tutorial" is a Chinese one that this file follows. "Differs" marks where results do not, "Slip" what it
+says wrongly. First read About CartPole, Hyperparameters, Model definition, Game and networks, Training.
 
 PPO trains two small networks. The actor is the policy π(a|s): the probability of taking action a in state s.
 The critic predicts the return R, the sum of the rewards from a step on, later ones counting less; its
 prediction is the value V(s). Why two: a good outcome may be due to a good action, or just to a good state.
-Only what exceeds the critic's prediction is credited to the action: this is its advantage Â.
-Each epoch plays 5000 steps with the current policy, computes R and Â of each, and then updates both networks
-dozens of times with these data: actions of positive advantage become likelier, those of negative advantage
-rarer. But the data come from the policy before the updates, and the more it changes, the less they tell; so
-PPO limits its change in an epoch. The average reward printed rises from about 20 to around 190, at most 200.
+The action's own part is how much better or worse the outcome is than predicted: its advantage Â.
+An epoch here is not a pass over fixed data. It plays 5000 new steps with the current policy, computes R and Â
+of each, and updates both networks dozens of times, each time with all 5000: actions of positive advantage
+become likelier, those of negative advantage rarer. But the data come from the policy before the updates; the
+more it changes, the less they say about it. So PPO limits its change in an epoch. The average reward printed
+rises from about 20 to around 190, at most 200.
 
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
@@ -30,9 +30,11 @@ PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, 
 # ==== CartPole 介绍 · About CartPole ========================================================
 # 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作：0 向左推，1 向右推。每步奖励 1。杆子
 # 偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode) 就结束。
+# 倒下不扣分，只是再没有奖励。
 # A state, or observation, is four numbers: position and velocity of the cart, angle and angular velocity of
-# the pole. Action 0 pushes left, 1 right; each step pays a reward of 1. An episode ends when the pole leans
-# over 12 degrees (the tutorial says 15), when the cart is over 2.4 units off the centre, or after 200 steps.
+# the pole. Action 0 pushes left, 1 right. Each step pays a reward of 1; nothing punishes a fall, it only ends
+# the rewards. An episode ends when the pole leans over 12 degrees (the tutorial says 15), when the cart is
+# over 2.4 units off the centre, or after 200 steps.
 
 # ==== 库准备 · Libraries ====================================================================
 import io
@@ -74,7 +76,7 @@ from tqdm import tqdm
 
 steps_per_epoch = 5000  # 每轮采样的步数 · steps in each epoch
 epochs = 20  # 训练的轮数 · number of epochs
-gamma = 0.90  # 折扣因子 γ：k 步以后的奖励乘 γᵏ · discount factor γ: a reward k steps later counts γᵏ
+gamma = 0.90  # 折扣因子 γ：k 步以后的奖励乘 γᵏ · discount factor γ: times γᵏ, k steps later
 clip_ratio = 0.2  # 裁剪范围 ε，见 (6) · clipping range ε, see (6)
 policy_learning_rate = 3e-4  # actor 的学习率 · learning rate of the actor
 value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of the critic
@@ -88,7 +90,7 @@ seed = 0  # 原文没有：随机种子 · not in the tutorial: random seed
 gif = True  # 原文没有：是否录制 · not in the tutorial: record the GIFs
 output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: folder for the files
 
-# 各自的最小值，供命令行和日志用；新的超参数也写在这里。· Lowest values; new hyperparameters go here, too.
+# 供命令行和日志用：各自的最小值，新的也写在这里。· For command line and log: lowest values; add new ones.
 whole = "steps_per_epoch epochs train_policy_iterations train_value_iterations hidden_sizes".split()
 rates = "clip_ratio target_kl policy_learning_rate value_function_learning_rate".split()
 lowest = dict.fromkeys(whole, 1) | dict.fromkeys(rates, 1e-30) | {"gamma": 0.0, "lam": 0.0, "seed": 0}
@@ -124,24 +126,22 @@ if __name__ == "__main__" and sys.argv[0].endswith(os.path.basename(globals().ge
 
 
 # ==== 模型定义 · Model definition ===========================================================
+# actor、critic、num_actions、优化器见“游戏初始化”。· actor, critic, optimizers: see "Game and networks".
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。k 步以后的值乘 discount 的 k 次方，大约只看 10 步。
-    lfilter 算的是 y[n] = x[n] + discount y[n−1]；前后用 [::-1] 倒序，就从后往前算。
-    Example: x = [1, 1, 1], discount = 0.9 give [2.71, 1.9, 1]. A value k steps later counts discountᵏ: 0.9
-    looks about 10 steps ahead. lfilter computes y[n] = x[n] + discount y[n−1]; [::-1] twice makes it run
-    backwards.
+    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。再多的 1，和也不超过 1/(1 − 0.9) = 10，所以 0.9 大约
+    看 10 步远。lfilter 求解 1 y[n] − discount y[n−1] = 1 x[n]；前后用 [::-1] 倒序，就从后往前算。
+    Example: x = [1, 1, 1], discount = 0.9 give [2.71, 1.9, 1]. More ones add up to 1/(1 − 0.9) = 10 at most:
+    0.9 looks 10 steps ahead. lfilter solves 1 y[n] − discount y[n−1] = 1 x[n]; [::-1] twice reverses it.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """一轮的数据，以及由此算出的优势和回报。gamma、lam 由“游戏初始化”传入，不用默认值。
-    An epoch's data, advantages and returns. "Game and networks" passes gamma and lam: no default is used.
-    """
+    """一轮的数据、优势和回报；不用默认的 gamma、lam。· An epoch's data, Â and R; both defaults are unused."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s 状态 · state
@@ -155,7 +155,7 @@ class Buffer:
         self.pointer, self.trajectory_start_index = 0, 0
 
     def store(self, observation, action, reward, value, logprobability):
-        """存入一步（原文说还有下一个观测和 done，其实没有）。· Store one step (no next state, no done)."""
+        """存入一步；已满时抛出 IndexError。· Store one step; raises IndexError when full."""
         self.observation_buffer[self.pointer] = observation
         self.action_buffer[self.pointer] = action
         self.reward_buffer[self.pointer] = reward
@@ -164,27 +164,27 @@ class Buffer:
         self.pointer += 1
 
     def finish_trajectory(self, last_value=0):
-        """R[t] = r[t] + γ R[t+1]
-        Â[t] = δ[t] + γλ Â[t+1],  δ[t] = r[t] + γ V(s[t+1]) − V(s[t])  [GAE, eq. 16]
+        """R[t] = r[t] + γ R[t+1],  R[T] = last_value
+        Â[t] = δ[t] + γλ Â[t+1],  Â[T] = 0,  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  V(s[T]) = last_value  [GAE]
 
-        一条轨迹结束时调用：一局结束，或一轮采满而这一局还没玩完。
-        last_value 代替以后的一切：结束了是 0；没玩完是下一个状态 s′ 的 V(s′)。
-        δ 叫时序差分 (TD) 误差：走一步以后，回报的估计由 V(s) 变成 r + γV(s′)，δ 是两者之差。
-        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ 决定信谁：λ = 0 时 Â = δ，多靠 V，而 V
-        可能不准；λ = 1 时，中间的 V 互相抵消，Â = R − V(s)，靠实际的奖励，而它有运气的成分，波动大。
-        例：得了三次奖励 1 后倒下，V 都是 2，γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1；Â = 0.74,
-        −0.07, −1。第二步的 δ 为正，看来不错，但要算上随后的倒下：0.8 + 0.873 × (−1) ≈ −0.07。
+        轨迹在 T 结束：一局结束，或一轮采满而这一局还没玩完。last_value 代替以后的一切：结束了是 0，没玩完是下
+        一个状态的价值。它接在 rewards 末尾，因为 R[T] 从它算起；接在 values 末尾，因为最后的 δ 要用 V(s[T])。
+        δ 叫时序差分 (TD) 误差：走一步以后，对回报的估计由 V(s[t]) 变成 r[t] + γ V(s[t+1])，δ 是两者之差。
+        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，多靠 V，而 V 可能不准；λ =
+        1 时，中间的 V 都抵消，Â = R − V，靠实际的奖励，而它有运气的成分，波动大。
+        例：得了三次奖励 1 后倒下，V 都是 2，γ = 0.9。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1。λ = 0.97 时，Â =
+        0.74, −0.07, −1：第二步的 δ 为正，但随后倒下也要算上：0.8 + 0.873 × (−1)。λ = 1 时，Â[0] = 2.71 − 2。
 
-        Called where a trajectory ends: at an episode's end, or where a full epoch cuts one off.
-        last_value stands for all that follows: after the end 0, after a cut V(s′) of the next state s′.
-        δ, the temporal difference (TD) error: one step later, the return is estimated as r + γV(s′), not as
-        V(s).
-        Â, the sum of the δ from this step on, discounted by γλ, is generalized advantage estimation (GAE). λ
-        says what to trust. With λ = 0, Â = δ relies on V, which may be wrong. With λ = 1, the V in between
-        cancel: Â = R − V(s) relies on the rewards, which vary with luck.
-        Example: a fall after three rewards of 1; each V is 2, γ = 0.9, λ = 0.97. R = 2.71, 1.9, 1; δ = 0.8,
-        0.8, −1; Â = 0.74, −0.07, −1. Step 2 looks good (δ > 0), but the fall after it counts: 0.8 + 0.873 ×
-        (−1) ≈ −0.07.
+        A trajectory ends at T: where the episode does, or where a full epoch cuts it off. last_value stands
+        for all that follows: 0 after the end, the next state's value after a cut. It is appended to rewards,
+        because R[T] starts the backward sum, and to values, because the last δ needs V(s[T]).
+        δ, the temporal difference (TD) error: one step later, r[t] + γ V(s[t+1]) is a better estimate than
+        V(s[t]).
+        Â sums the δ from here on, discounted by γλ: generalized advantage estimation (GAE). With λ = 0, Â = δ
+        trusts V, which may be wrong; with λ = 1, the V in between cancel: Â = R − V varies with luck.
+        Example: a fall after three rewards of 1; each V is 2, γ = 0.9. R = 2.71, 1.9, 1; δ = 0.8, 0.8, −1.
+        With λ = 0.97, Â = 0.74, −0.07, −1: the second step's δ is positive, but the fall after it counts,
+        too: 0.8 + 0.873 × (−1) ≈ −0.07. With λ = 1, Â[0] = 2.71 − 2.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -197,11 +197,11 @@ class Buffer:
     def get(self):
         """Â ← (Â − mean Â) / std Â
 
-        训练之初 V 接近 0，奖励都是 1，所以 Â 几乎都为正；这整体的偏高与动作好坏无关，只增加噪声，所以减去
-        平均值。除以标准差以后，更新的大小与奖励的大小无关。
+        训练之初 V 接近 0，奖励都是 1，所以 Â 几乎都为正；整体的偏高与动作好坏无关，只增加噪声，所以减去
+        平均值。除以标准差，更新的大小就与奖励的大小无关。
         At first V is near 0 and all rewards are 1, so nearly every Â is positive. An offset common to all
-        says nothing about the actions and only adds noise, so the mean is subtracted. Divided by the standard
-        deviation, Â does not depend on the scale of the rewards.
+        says nothing about actions and only adds noise: subtract the mean. Divided by the standard deviation,
+        Â no longer depends on the scale of the rewards.
         """
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
@@ -229,8 +229,7 @@ def logprobabilities(logits, a):
     """log π(a|s) = logits[a] − log Σ exp(logits);  float32 (batch, 2), int (batch,) → float32 (batch,)
 
     logits 是 actor 给每个动作打的分，任意实数；log_softmax 把它变成对数概率；乘 one_hot 再求和，取出 a 的。
-    Logits, any real numbers, are the actor's scores for the actions; log_softmax makes them
-    log-probabilities; one_hot and the sum pick that of action a.
+    Logits are the actor's scores of the actions; log_softmax makes them log-probabilities, one_hot picks a's.
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
@@ -238,15 +237,14 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-# @tf.function 把函数编成计算图：第一次调用时，记下其中的运算；以后不经过 Python，只重做运算，所以快。
-# @tf.function compiles a function into a graph: the first call records TensorFlow's operations, later calls
-# repeat them without Python, and so faster.
+# @tf.function 把函数编成计算图：第一次调用时，运行函数，记下其中的运算；以后只重做这些运算，所以快。
+# @tf.function compiles a function into a graph: the first call runs it and records TensorFlow's operations;
+# later calls only repeat these, which is faster.
 @tf.function
 def sample_action(observation):
     """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
 
-    按概率抽取，不总取概率最大的动作：没试过的，无从知道好坏。actor 见“游戏初始化”。
-    Drawn, not always the likeliest: an untried action cannot prove its worth. actor: see "Game and networks".
+    按概率抽取，概率小的动作也会试到（探索）。· Drawn, so that less likely ones are tried, too (exploration).
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -256,56 +254,58 @@ def sample_action(observation):
 # (6) 训练策略 · Train the policy
 @tf.function
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
-    """max mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)),  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
+    """mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)) → max,  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    用整批数据更新一次 actor，返回 KL 的估计。
-    ρ 是动作 a 现在的概率与采样时的概率之比，开始时是 1。动作是采样时的策略 π_old 抽的，不是现在的策略抽的；
-    乘以 ρ，现在更常选的动作就算得更重，正好纠正这一点。ρ = 1 时，ρÂ 的梯度就是策略梯度 Â ∇log π：Â 为正的
-    动作，概率增大；为负的，减小。
-    裁剪（原文说裁剪权重，其实是 ρ）使 ρ 超出 1±ε 以后，走得更远也没有好处，例见下面 (ε = 0.2)。但各样本共用
-    一个网络，别的样本仍会推动这个 ρ，所以还要看 KL 散度：现在的策略与 π_old 差多远。KL 不会是负数，它的估计，
-    即 log π_old − log π 的平均值，却可能是。
+    用整批数据更新一次 actor，返回 KL 的估计。log π_old 即 logprobability_buffer。
+    概率比 ρ：数据里的动作是 π_old 抽的，不是现在的 π 抽的；乘以 ρ，π 更常选的就算得更重（重要性采样）。第一次
+    更新前 ρ = 1，∇ρ = ∇π / π_old = ∇log π，梯度就是策略梯度 Â ∇log π：Â 为正，动作的概率增大；为负，减小。
+    裁剪和 min：状态仍是 π_old 走到的，ρ 离 1 越远越不可靠。超出 1±ε，裁剪的一项是常数，梯度为 0，不再推动。
+    min 使这只用于走够了的（例 1、3）；走反了的（例 2、4）照常拉回来。例中 ε = 0.2。
+    KL 散度：各样本共用一个网络，别的样本仍会推动这个 ρ，所以还要看整个策略离 π_old 多远，即 π_old 的动作的
+    log π_old − log π 的平均值。KL 不会是负数，这个由样本得到的估计却可能是。
 
-    Update the actor once, with all the data; return an estimate of the KL.
-    ρ is the ratio of action a's probability now to that when it was sampled; at first it is 1. Why a ratio:
-    the actions were drawn by the policy then, π_old, not by the present one. Weighted by ρ, actions that are
-    now chosen more often count more, which makes up for that. At ρ = 1, the gradient of ρÂ is the policy
-    gradient, Â ∇log π: actions of positive Â become likelier, those of negative Â rarer.
-    The clip (of ρ; the tutorial says of weights) leaves nothing to gain from moving ρ further beyond 1±ε, as
-    in the examples below (ε = 0.2). But all samples share one network, and the others may still push this ρ.
-    Hence the Kullback–Leibler (KL) divergence, too: how far the present policy is from π_old. The KL is never
-    negative, but its estimate, the mean of log π_old − log π, may be.
+    Update the actor once, with all the data; return an estimate of the KL. log π_old is
+    logprobability_buffer.
+    The ratio ρ: the actions were drawn by π_old, not by the present π. Weighted by ρ, actions that π chooses
+    more often count more (importance sampling). Before the first update ρ = 1 and ∇ρ = ∇π / π_old = ∇log π,
+    so the gradient is the policy gradient, Â ∇log π: actions become likelier where Â > 0, rarer where Â < 0.
+    Clip and min: the states are still those that π_old reached, so the further ρ is from 1, the less the data
+    say. Beyond 1±ε the clipped term is a constant: its gradient is 0, it pushes no further. The min confines
+    this to samples that moved far enough (1, 3; ε = 0.2); those that moved the wrong way (2, 4) still push.
+    KL divergence: all samples share one network, so others may still push this ρ. Hence one looks at the
+    whole policy, too: how far it is from π_old, the mean of log π_old − log π over actions of π_old. The KL
+    is never negative, but this estimate from samples may be.
 
-    Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    梯度为 0，不再推动 · gradient 0: no further push
-    Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    使 ρ 增大 · raises ρ
-    Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    梯度为 0，不再推动 · gradient 0: no further push
-    Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    使 ρ 减小 · lowers ρ
+    1  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
+    2  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，使 ρ 增大 · the wrong way: raises ρ
+    3  Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    走够了，梯度为 0 · far enough: gradient 0
+    4  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，使 ρ 减小 · the wrong way: lowers ρ
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 代替 clip(ρ, 1−ε, 1+ε) Â：在 min 里，Â > 0 时只有上限 1+ε 起作用，Â < 0 时只有下限 1−ε。
-        # For clip(ρ, 1−ε, 1+ε) Â: within the min, only 1+ε matters where Â > 0, only 1−ε where Â < 0.
+        # 代替 clip(ρ, 1−ε, 1+ε) Â：在 min 里，Â > 0 时只有 1+ε 起作用，Â < 0 时只有 1−ε。
+        # Stands for clip(ρ, 1−ε, 1+ε) Â: in the min, only 1+ε matters where Â > 0, only 1−ε where Â < 0.
+        # 原文有误：裁剪的不是权重，是 ρ。· Slip: it is not weights that are clipped, but ρ.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
-        # 较小者的平均值（原文叫“交集和”）；优化器求最小，所以取负。
-        # The mean of the smaller terms (the tutorial: "intersection sum"), negated, as optimizers minimise.
+        # 优化器求最小，所以取负。· Negated, because optimizers minimise.
+        # 原文有误：不是“交集和”，是较小者的平均值。· Slip: no "intersection sum", but the mean of the min.
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
     kl = tf.reduce_mean(logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer))
-    kl = tf.reduce_sum(kl)  # 不起作用，照原文保留 · no effect, kept from the tutorial
     return kl
 
 
 # (7) 训练价值函数 · Train the value function
 @tf.function
 def train_value_function(observation_buffer, return_buffer):
-    """min mean (R − V(s))²  [PPO, eq. 9: L^VF]
+    """mean((R − V(s))²) → min  [PPO, eq. 9: L^VF]
 
-    用整批数据更新一次 critic，使 V(s) 接近每一步自己的回报 R（不是原文说的平均回报）。
-    Update the critic once, with all the data: V(s) moves towards each step's R (the tutorial says the mean).
+    用整批数据更新一次 critic。· Update the critic once, with all the data.
     """
+    # 原文有误：R 不是平均回报，是每步各自的回报。· Slip: R is not the mean return, but each step's own.
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
     value_grads = tape.gradient(value_loss, critic.trainable_variables)
@@ -313,8 +313,7 @@ def train_value_function(observation_buffer, return_buffer):
 
 
 # ==== 游戏初始化 · Game and networks ========================================================
-# 与原文不同：固定随机种子，结果可以重现；在 Linux 上，没有显示器也能画。
-# Differs: seeded, so that runs can be repeated; on Linux, drawing needs no display.
+# 与原文不同：固定种子，结果可重现；Linux 上不用显示器。· Differs: seeded; no display needed on Linux.
 keras.utils.set_random_seed(seed)
 pyglet.options["headless"] = sys.platform == "linux" and not (render or os.environ.get("DISPLAY"))
 env = gym.make("CartPole-v0")
@@ -322,14 +321,14 @@ observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
 # 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95。
 # Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95.
+# 原文有误：Buffer 不存下一个观测和 done。· Slip: the Buffer stores no next observation and no done.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
-# 原文说输出概率分布的对数，其实是 logits，见 (4)。· Logits, see (4); the tutorial says log-probabilities.
+# 原文有误：输出的不是概率分布的对数，是 logits。· Slip: these are not log-probabilities, but logits.
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
-# 由 (batch, 1) 变成 (batch,)，否则 R − V 会广播成 (batch, batch)。
-# From (batch, 1) to (batch,), or R − V would be broadcast to (batch, batch).
+# 变成 (batch,)，否则 R − V 会广播成 (batch, batch)。· To (batch,), or R − V would be (batch, batch).
 value = tf.squeeze(mlp(observation_input, list(hidden_sizes) + [1], tf.tanh, None), axis=1)
 critic = keras.Model(inputs=observation_input, outputs=value)
 
@@ -357,28 +356,30 @@ def record_gif(name):
 
 
 # ==== 模型训练 · Training ===================================================================
-# 原文的大循环 · The tutorial's loop                               这里 · Here
-# for t in range(steps_per_epoch):                                 rollout
-#     sample_action, critic, logprobabilities                      rollout
-#     env.step, buffer.store                                       step
-#     if done or t == steps_per_epoch - 1:                         rollout
-#         buffer.finish_trajectory, env.reset                      finish
-# buffer.get                                                       train
-# for _ in range(train_policy_iterations): train_policy            update
-# for _ in range(train_value_iterations): train_value_function     update
+# 原文的大循环，就是 PPO · The tutorial's loop, which is PPO        在这里 · Here
+# for epoch in range(epochs):                                        train
+#     for t in range(steps_per_epoch):                               rollout
+#         sample_action, critic, logprobabilities                    rollout
+#         env.step, buffer.store                                     step
+#         if done or t == steps_per_epoch - 1:                       rollout
+#             last_value, buffer.finish_trajectory, env.reset        finish
+#     buffer.get                                                     train
+#     train_policy × 80, if kl > 1.5 * target_kl: break              update
+#     train_value_function × 80                                      update
+# 原文的 env.step 在 critic 之前，结果相同。· The tutorial's env.step comes before critic, with the same
+# results.
 #
-# 从 Python 调用一次 TensorFlow，比算一步还费时，所以 rollout 把整个 for t 循环编成一张图，每轮只调用一次。
-# 其中的 for 和 if 由 TensorFlow 变成图里的循环和分支，照样每步执行。env 和 buffer 是普通的 Python，不能放进
-# 图里，所以由 in_python 在每步调用 step，在轨迹结束时调用 finish。
+# 从 Python 调用一次 TensorFlow，比算一步还费时，所以 rollout 把整个 for t 循环编成一张图，每轮只调用一次。t
+# 和 done 是张量，所以 for 和 if 也在图里，每步都执行。图里只能有 TensorFlow 的运算，而 numpy_function 这种
+# 运算会调用普通的 Python 函数；in_python 用它在每步调用 step，在轨迹结束时调用 finish。
 # A call from Python into TensorFlow takes longer than a step's computation. So rollout is a graph of the
-# whole loop over t, called once an epoch. TensorFlow makes its `for` and `if` a loop and a branch of the
-# graph, which still run at every step. env and buffer are plain Python, which a graph cannot contain; so
-# in_python calls step at every step, and finish where a trajectory ends.
+# whole loop over t, called once an epoch. t and done are tensors, so `for` and `if` are in the graph, too,
+# and run at every step. A graph holds TensorFlow's operations only, but one of these, numpy_function, calls a
+# plain Python function: so in_python calls step at every step, and finish where a trajectory ends.
 def train():
-    """训练；数值不再有限时抛出 FloatingPointError。· Train; FloatingPointError if numbers become infinite."""
+    """训练；遇到 inf 或 NaN，抛出 FloatingPointError。· Train; FloatingPointError at inf or NaN."""
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
-    # 图在别的线程里调用 step，而只有主线程能画窗口，所以显示画面时不用图。
-    # A graph calls step in another thread, but only the main thread can draw: with render, no graph is used.
+    # 只有主线程能画窗口，所以显示画面时不用图。· Only the main thread can draw: with render, no graph.
     play = rollout.python_function if render else rollout
     env.seed(seed)
     observation = np.float32(env.reset().reshape(1, -1))
@@ -401,18 +402,17 @@ def rollout(observation):
         logits, action = sample_action(observation)
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
-        observation, done = in_python(step, observation, action, value_t, logprobability_t)
+        observation, done = in_python(step, observation, action, value_t, logprobability_t)  # s′
         if done or t == steps_per_epoch - 1:
-            observation, done = in_python(finish, done, critic(observation))
+            observation, done = in_python(finish, done, critic(observation))  # 新的一局 · a new episode
             num_episodes += 1
     return observation, num_episodes
 
 
 def in_python(function, *arguments):
-    """从图里调用 step 或 finish；返回状态 float32 (1, 4) 和是否结束，其形状由 reshape 告诉图。
-    Call step or finish from a graph; return a state, float32 (1, 4), and done, with shapes a graph can know.
-    """
+    """从图里调用 step 或 finish。· Call step or finish from a graph."""
     observation, done = tf.numpy_function(function, arguments, [tf.float32, tf.bool])
+    # 图不知道 Python 函数返回值的形状。· A graph does not know the shapes that a Python function returns.
     return tf.reshape(observation, (1, observation_dimensions)), tf.reshape(done, ())
 
 
@@ -426,7 +426,7 @@ def step(observation, action, value_t, logprobability_t):
 
 
 def finish(done, value):
-    """结束一条轨迹，另开一局，返回其状态和 False。· End a trajectory; start an episode; its state, False."""
+    """结束一条轨迹，另开一局；返回新状态和 False。· End a trajectory, start an episode: state, not done."""
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
     # As in the tutorial, step 200 gets 0, like a fall. But the pole still stands: V(s′) would be better.
     last_value = 0 if done else value
@@ -436,9 +436,7 @@ def finish(done, value):
 
 @tf.function
 def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, logprobability_buffer):
-    """更新两个网络，每次都用整批数据：critic 80 次；actor 最多 80 次，KL 太大就停。
-    Update both networks, each time with all the data: the critic 80 times, the actor until the KL is large.
-    """
+    """更新两个网络；返回 KL 和 actor 更新了几次。· Update both; return KL and number of actor updates."""
     for iteration in tf.range(train_policy_iterations):
         kl = train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer)
         if kl > 1.5 * target_kl:  # 走得太远了；停下，但不退回 · too far: stop, but undo nothing
@@ -535,6 +533,7 @@ def write_log(epoch, average_reward, kl, policy_iterations):
     numbers = {"average reward": average_reward, "KL": kl, "policy iterations": policy_iterations}
     numbers |= {"value loss": value_loss, "entropy": -np.mean(buffer.logprobability_buffer)}
     numbers["explained variance"] = 1 - variance(returns - values) / variance(returns)
+    # 熵：越大越随机。explained variance：1 最好。· Entropy: how random. Explained variance: 1 is perfect.
     for name, number in numbers.items():
         tf.summary.scalar(name, number, epoch)
     if not np.isfinite(kl + value_loss):

@@ -23,36 +23,24 @@ README = (ROOT / "README.md").read_text("utf-8")
 GIFS = {"未训练前的样子.gif", "训练后的样子.gif", "训练前后对比.gif"}
 FILES = {"actor.h5", "critic.h5", "logs"}  # and these, in any run
 HOLD = 20  # pictures: the end stays for a second
-# The twelve values that the article sets, and three of our own.
-ARTICLES_VALUES = {"steps_per_epoch": 5000, "epochs": 20, "gamma": 0.90, "clip_ratio": 0.2}
-ARTICLES_VALUES |= {"policy_learning_rate": 3e-4, "value_function_learning_rate": 3e-4, "target_kl": 0.01}
-ARTICLES_VALUES |= {"train_policy_iterations": 80, "train_value_iterations": 80, "lam": 0.97}
-ARTICLES_VALUES |= {"hidden_sizes": (64, 64), "render": False}
-DEFAULTS = ARTICLES_VALUES | {"seed": 0, "gif": True, "output_dir": "outputs"}
+TINY = "--epochs", "2", "--steps-per-epoch", "60"
 
 
-def load(path=SCRIPT, **values):
-    """A script as a fresh module, hyperparameters set where its command line sets them."""
-    module = types.ModuleType(path.stem)
-    module.__file__ = str(path)
-    settings, heading, networks = path.read_text("utf-8").partition("# ==== 游戏初始化")
-    exec(compile(settings, path, "exec"), vars(module))
-    assert values.keys() <= vars(module).keys()
-    vars(module).update(values)
-    lines = "\n" * settings.count("\n")  # so that TensorFlow finds each function where it is in the file
-    exec(compile(lines + heading + networks, path, "exec"), vars(module))
+def edited(**values):
+    """The script with other hyperparameters, as a reader edits them."""
+    source = SOURCE
+    for name, value in values.items():
+        source, count = re.subn(rf"^{name} = .*", f"{name} = {value!r}", source, flags=re.M)
+        assert count == 1, name
+    return source
+
+
+def load(**values):
+    """The script as a fresh module, its hyperparameters edited."""
+    module = types.ModuleType("ppo_cartpole")
+    module.__file__ = str(SCRIPT)  # no line moves, so TensorFlow finds each function there
+    exec(compile(edited(**values), SCRIPT, "exec"), vars(module))
     return module
-
-
-def environment(**changes):
-    """This process's environment, without what the script itself puts there when imported."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("TF_")} | changes
-
-
-def python(*arguments, env=(), **options):
-    """Run Python in a process of its own; return the finished process, output as text."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-    return subprocess.run([sys.executable, *arguments], env=environment(**dict(env)), **options)
 
 
 def run_here(*arguments, source=SOURCE):
@@ -73,13 +61,15 @@ def run_here(*arguments, source=SOURCE):
     return SimpleNamespace(names=names, output=output.getvalue(), errors=errors.getvalue(), code=code)
 
 
-def edited(**values):
-    """The script with other values in its first assignments, as a reader edits them."""
-    source = SOURCE
-    for name, value in values.items():
-        old = re.search(rf"^{name} = [^#\n]*", source, re.M)[0]
-        source = source.replace(f"\n{old}", f"\n{name} = {value!r}  ", 1)
-    return source
+def environment(**changes):
+    """This process's environment, without what the script itself puts there when imported."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("TF_")} | changes
+
+
+def python(*arguments, env=(), **options):
+    """Run Python in a process of its own; return the finished process, output as text."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+    return subprocess.run([sys.executable, *arguments], env=environment(**dict(env)), **options)
 
 
 def blocks(language, text=README):
@@ -89,7 +79,7 @@ def blocks(language, text=README):
 
 def averages(lines):
     """The printed averages, after a check of each line's form and number."""
-    form = r"完成第 (\d+) 轮训练， 平均奖励: (\d+\.\d+)"
+    form = r"完成第 (\d+) 轮训练， 平均奖励: (-?\d+\.\d+)"
     matches = [re.fullmatch(form, line) for line in lines if line.startswith("完成")]
     assert all(matches) and [int(m[1]) for m in matches] == list(range(1, len(matches) + 1))
     return [float(match[2]) for match in matches]

@@ -1,7 +1,6 @@
 """The article's algorithm once more, in NumPy, float64 and plain loops, from the papers alone."""
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 
 def layers_of(network):
@@ -95,19 +94,7 @@ def returns_by_definition(rewards, last_value, gamma):
     return discounted([*rewards, last_value], gamma)[:-1]
 
 
-def article_record(ppo, path):
-    """The article's way to record: imageio's own settings, every picture whole."""
-    observation, frames, done = ppo.env.reset(), [], False
-    while not done:
-        frames.append(ppo.env.render(mode="rgb_array"))
-        _, action = ppo.sample_action(observation.reshape(1, -1))
-        observation, _, done, _ = ppo.env.step(action[0].numpy())
-    with ppo.imageio.get_writer(path, mode="I") as writer:
-        for frame in frames:
-            writer.append_data(frame)
-
-
-def article_train(ppo, epochs, clock=lambda phase: None):
+def article_train(ppo, epochs):
     """The article's way to train: for each step, three calls from Python into TensorFlow.
 
     The action comes from a tf.function; the critic and the log-probability are called eagerly.
@@ -115,7 +102,6 @@ def article_train(ppo, epochs, clock=lambda phase: None):
     env, buffer = ppo.env, ppo.buffer
     observation = env.reset()
     for _ in epochs:
-        clock("rollout")
         for t in range(ppo.steps_per_epoch):
             row = observation.reshape(1, -1)
             logits, action = ppo.sample_action(row)
@@ -125,25 +111,9 @@ def article_train(ppo, epochs, clock=lambda phase: None):
             if done or t == ppo.steps_per_epoch - 1:
                 buffer.finish_trajectory(0 if done else ppo.critic(observation.reshape(1, -1)))
                 observation = env.reset()
-        clock("update")
         observations, actions, advantages, returns, old = buffer.get()
         for _ in range(ppo.train_policy_iterations):
             if ppo.train_policy(observations, actions, old, advantages) > 1.5 * ppo.target_kl:
                 break
         for _ in range(ppo.train_value_iterations):
             ppo.train_value_function(observations, returns)
-        clock(None)
-
-
-def halves(before, after, t):
-    """The comparison's picture at t, by the definition: half size, captioned, side by side."""
-    for name, frames in ("before", before), ("after", after):
-        step = min(t + 1, len(frames))
-        over = step == len(frames)
-        end = ": success" if over and step == 200 else ": game over" if over else ""
-        blocks = frames[step - 1].reshape(200, 2, 300, 2, 3).mean(axis=(1, 3))
-        half = np.rint(blocks).astype(np.uint8)
-        caption = Image.new("RGB", (150, 28), "white")
-        ImageDraw.Draw(caption).text((4, 0), f"{name} training\nstep {step}{end}", fill=(0, 0, 0))
-        half[:56] = np.kron(np.asarray(caption), np.ones((2, 2, 1), np.uint8))
-        yield half
