@@ -1,36 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """通过 CartPole 游戏说明 PPO（近端策略优化）· PPO (proximal policy optimization) on CartPole
 
-“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和函数名都照它。结果不同处注明“与原文不同”，说错
-处注明“原文有误”。初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
+“原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和函数名都照它；“与原文不同”“原文有误”供对照。
+初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
 
-PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即从这一步起各步奖励的
-和，越远的打折越多；预测值叫价值 V(s)。为什么要两个：结果好，可能是动作好，也可能只是状态好。结果比 critic
-预测的好多少，或差多少，才是动作造成的，叫优势 Â。
-每轮 (epoch) 先用当前策略玩 5000 步，算出每步的 R 和 Â，再用这批数据把两个网络各更新几十次：优势为正的动作，
-概率增大；为负的，概率减小。但数据是更新前的策略采来的，策略变得越多，数据越不可靠，所以 PPO 限制每轮的变化。
-打印的平均奖励从 20 左右升到 190 上下，最多 200。
+PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即今后奖励的和，越远越
+打折；预测值叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。比预测好多少，叫动作的优势 Â。
+每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再把两个网络各更新几十次，每次都用全部 5000 步：优势
+为正的动作，概率增大；为负的，概率减小。普通的策略梯度，一批数据只能更新一次，因为数据是更新前的策略采来的。
+PPO 要反复使用，所以不让策略走远：走远了没有好处（裁剪），而且及时停下 (KL)。
+打印的“平均奖励”是每局的步数，从 20 左右升到 190 上下，最多 200。
 
-"The tutorial" is a Chinese one that this file follows. "Differs" marks where results do not, "Slip" what it
-says wrongly. First read About CartPole, Hyperparameters, Model definition, Game and networks, Training.
+"The tutorial" is a Chinese one that this file follows; "Differs" and "Tutorial error" are for its readers. To
+learn PPO, read About CartPole, Hyperparameters, Model definition, Game and networks, and Training.
 
 PPO trains two small networks. The actor is the policy π(a|s): the probability of taking action a in state s.
 The critic predicts the return R, the sum of the rewards from a step on, later ones counting less; its
-prediction is the value V(s). Why two: a good outcome may be due to a good action, or just to a good state.
-The action's own part is how much better or worse the outcome is than predicted: its advantage Â.
-An epoch here is not a pass over fixed data. It plays 5000 new steps with the current policy, computes R and Â
-of each, and updates both networks dozens of times, each time with all 5000: actions of positive advantage
-become likelier, those of negative advantage rarer. But the data come from the policy before the updates; the
-more it changes, the less they say about it. So PPO limits its change in an epoch. The average reward printed
-rises from about 20 to around 190, at most 200.
+prediction is the value V(s). Why two: a good outcome may be due to a good action, or just to a good state. An
+action's advantage Â is how much better the outcome was than the critic predicted.
+In each epoch the current policy plays 5000 new steps, R and Â of each step are computed, and both networks
+are updated dozens of times, each time with all 5000 steps: actions of positive advantage become likelier,
+those of negative advantage rarer. A plain policy gradient could use these data for one update only, because
+they come from the policy before it. PPO reuses them, and so keeps the policy from moving far: there is
+nothing to gain from it (clipping), and updates end early (KL).
+The printed average reward, which is the steps of an episode, rises from about 20 to around 190, at most 200.
 
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
 
 # ==== CartPole 介绍 · About CartPole ========================================================
-# 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作：0 向左推，1 向右推。每步奖励 1。杆子
-# 偏离垂直方向超过 12 度（原文说 15 度）、推车偏离中心超过 2.4 个单位，或走满 200 步，一局 (episode) 就结束。
-# 倒下不扣分，只是再没有奖励。
+# 状态（也叫观测）是四个数：推车的位置、速度，杆子的角度、角速度。动作 0 向左推，1 向右推。每步奖励 1，倒下
+# 不罚。杆子倾斜超过 12 度（原文说 15 度）、推车偏离中心 2.4 个单位以上，或满 200 步，一局 (episode) 结束。
 # A state, or observation, is four numbers: position and velocity of the cart, angle and angular velocity of
 # the pole. Action 0 pushes left, 1 right. Each step pays a reward of 1; nothing punishes a fall, it only ends
 # the rewards. An episode ends when the pole leans over 12 degrees (the tutorial says 15), when the cart is
@@ -76,47 +76,44 @@ from tqdm import tqdm
 
 steps_per_epoch = 5000  # 每轮采样的步数 · steps in each epoch
 epochs = 20  # 训练的轮数 · number of epochs
-gamma = 0.90  # 折扣因子 γ：k 步以后的奖励乘 γᵏ · discount factor γ: times γᵏ, k steps later
+gamma = 0.90  # 折扣因子 γ：k 步以后的奖励乘 γᵏ · discount γ: a reward k steps later counts γᵏ
 clip_ratio = 0.2  # 裁剪范围 ε，见 (6) · clipping range ε, see (6)
 policy_learning_rate = 3e-4  # actor 的学习率 · learning rate of the actor
 value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of the critic
 train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
 lam = 0.97  # 优势的 λ，见 (2) · λ of the advantages, see (2)
-target_kl = 0.01  # KL 超过它的 1.5 倍，就不再更新 actor · actor updates end at a KL over 1.5 times this
+target_kl = 0.01  # KL 超过它的 1.5 倍，actor 停止更新，见 (6) · actor updates end at KL > 1.5 × this, see (6)
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
 seed = 0  # 原文没有：随机种子 · not in the tutorial: random seed
 gif = True  # 原文没有：是否录制 · not in the tutorial: record the GIFs
 output_dir = "outputs"  # 原文没有：输出目录 · not in the tutorial: folder for the files
 
-# 供命令行和日志用：各自的最小值，新的也写在这里。· For command line and log: lowest values; add new ones.
-whole = "steps_per_epoch epochs train_policy_iterations train_value_iterations hidden_sizes".split()
-rates = "clip_ratio target_kl policy_learning_rate value_function_learning_rate".split()
-lowest = dict.fromkeys(whole, 1) | dict.fromkeys(rates, 1e-30) | {"gamma": 0.0, "lam": 0.0, "seed": 0}
-lowest |= {"render": False, "gif": False, "output_dir": ""}
+# 供命令行和日志用；新的超参数也写在这里。· For command line and log; a new hyperparameter goes here, too.
+hyperparameters = """steps_per_epoch epochs gamma clip_ratio policy_learning_rate value_function_learning_rate
+    train_policy_iterations train_value_iterations lam target_kl hidden_sizes render seed gif output_dir"""
 
 
 # ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) ======
 def read_options():
-    """每个超参数都是选项，如 --gamma 0.99 --no-gif；返回 {名称: 值}，值不合理就说明并退出。
-    Each hyperparameter is an option, as --gamma 0.99; returns {name: value}, or says what is wrong and exits.
-    """
+    """读取命令行，如 --gamma 0.99 --no-gif；值不合理就退出。· Read the command line; end at a bad value."""
     parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
-    for name, low in lowest.items():
+    for name in hyperparameters.split():
         default = globals()[name]
-        kind = {"type": type(low)}
+        kind = {"type": float if name in ("gamma", "lam") else type(default)}
         if isinstance(default, bool):
             kind = {"action": BooleanOptionalAction}
         elif isinstance(default, (tuple, list)):
-            kind["nargs"] = "+"
+            kind = {"type": int, "nargs": "+"}
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, help="see the file", **kind)
     options = vars(parser.parse_args())
     options["output_dir"] = os.path.expanduser(options["output_dir"]) or parser.error("output_dir is empty")
     for name, value in options.items():
-        high = 1 if name in ("gamma", "lam") else 1e30
-        if name != "output_dir" and not all(lowest[name] <= x <= high for x in np.ravel(value)):
-            parser.error(f"{name} must be from {lowest[name]} to {high}, not {value}")
+        lowest = 0 if isinstance(value, float) or name == "seed" else 1
+        highest = 1 if name in ("gamma", "lam") else 1e30
+        if not isinstance(value, (bool, str)) and not all(lowest <= x <= highest for x in np.ravel(value)):
+            parser.error(f"{name} must be from {lowest} to {highest}, not {value}")
     return options
 
 
@@ -131,17 +128,18 @@ if __name__ == "__main__" and sys.argv[0].endswith(os.path.basename(globals().ge
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。再多的 1，和也不超过 1/(1 − 0.9) = 10，所以 0.9 大约
-    看 10 步远。lfilter 求解 1 y[n] − discount y[n−1] = 1 x[n]；前后用 [::-1] 倒序，就从后往前算。
-    Example: x = [1, 1, 1], discount = 0.9 give [2.71, 1.9, 1]. More ones add up to 1/(1 − 0.9) = 10 at most:
-    0.9 looks 10 steps ahead. lfilter solves 1 y[n] − discount y[n−1] = 1 x[n]; [::-1] twice reverses it.
+    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。10 步以后的只剩 0.9¹⁰ ≈ 0.35，30 步以后 0.04，所以
+    大约看 10 步。lfilter 从前往后算 y[n] = x[n] + discount y[n−1]；两次 [::-1] 使它从后往前算。
+    Example: x = [1, 1, 1], discount = 0.9 give [2.71, 1.9, 1]. A value 10 steps later counts 0.9¹⁰ ≈ 0.35,
+    one 30 steps later 0.04: so about 10 steps matter. lfilter computes y[n] = x[n] + discount y[n−1]
+    forwards; reversing its input, then its output, by [::-1] makes it run backwards.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """一轮的数据、优势和回报；不用默认的 gamma、lam。· An epoch's data, Â and R; both defaults are unused."""
+    """一轮的数据、优势和回报；默认的 gamma、lam 用不到。· An epoch's data, Â, R. No default is used."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s 状态 · state
@@ -169,22 +167,24 @@ class Buffer:
 
         轨迹在 T 结束：一局结束，或一轮采满而这一局还没玩完。last_value 代替以后的一切：结束了是 0，没玩完是下
         一个状态的价值。它接在 rewards 末尾，因为 R[T] 从它算起；接在 values 末尾，因为最后的 δ 要用 V(s[T])。
-        δ 叫时序差分 (TD) 误差：走一步以后，对回报的估计由 V(s[t]) 变成 r[t] + γ V(s[t+1])，δ 是两者之差。
-        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，多靠 V，而 V 可能不准；λ =
-        1 时，中间的 V 都抵消，Â = R − V，靠实际的奖励，而它有运气的成分，波动大。
-        例：得了三次奖励 1 后倒下，V 都是 2，γ = 0.9。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1。λ = 0.97 时，Â =
-        0.74, −0.07, −1：第二步的 δ 为正，但随后倒下也要算上：0.8 + 0.873 × (−1)。λ = 1 时，Â[0] = 2.71 − 2。
+        δ 叫时序差分 (TD) 误差：走一步以后，对回报的估计由 V(s[t]) 变成 r[t] + γ V(s[t+1])，后者含有一步真实的
+        奖励。δ 是两者之差；δ > 0，就是这一步比预料的好。
+        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，波动小，但 V 不准，它就
+        不准；λ = 1 时，中间的 V 都抵消，Â = R − V，不受它们影响，但奖励有运气的成分，波动大。
+        例：得了三次奖励 1 后倒下，V 都是 2；γ = 0.9，λ = 0.97，γλ = 0.873。R = 2.71, 1.9, 1；δ = 0.8, 0.8,
+        −1；Â = 0.74, −0.07, −1。第二步的 δ 为正，但随后倒下也要算上：0.8 + 0.873 × (−1) ≈ −0.07。
 
-        A trajectory ends at T: where the episode does, or where a full epoch cuts it off. last_value stands
-        for all that follows: 0 after the end, the next state's value after a cut. It is appended to rewards,
-        because R[T] starts the backward sum, and to values, because the last δ needs V(s[T]).
-        δ, the temporal difference (TD) error: one step later, r[t] + γ V(s[t+1]) is a better estimate than
-        V(s[t]).
-        Â sums the δ from here on, discounted by γλ: generalized advantage estimation (GAE). With λ = 0, Â = δ
-        trusts V, which may be wrong; with λ = 1, the V in between cancel: Â = R − V varies with luck.
-        Example: a fall after three rewards of 1; each V is 2, γ = 0.9. R = 2.71, 1.9, 1; δ = 0.8, 0.8, −1.
-        With λ = 0.97, Â = 0.74, −0.07, −1: the second step's δ is positive, but the fall after it counts,
-        too: 0.8 + 0.873 × (−1) ≈ −0.07. With λ = 1, Â[0] = 2.71 − 2.
+        A trajectory ends at T: where an episode ends, or where a full epoch cuts it off. last_value stands
+        for all that follows: 0 after an end, the next state's value after a cut. It is appended to rewards,
+        because R[T] starts the sum, and to values, because the last δ needs V(s[T]).
+        δ, the temporal difference (TD) error, is how the estimate of the return changes in a step, from
+        V(s[t]) to r[t] + γ V(s[t+1]), with one real reward in it. δ > 0: the step went better than expected.
+        Â, the sum of the δ from here on, discounted by γλ, is generalized advantage estimation (GAE). With
+        λ = 0, Â = δ varies little, but is wrong where V is wrong. With λ = 1, the V in between cancel:
+        Â = R − V does not depend on them, but varies more, as the rewards do.
+        Example: a fall after three rewards of 1; each V is 2; γ = 0.9, λ = 0.97, γλ = 0.873. R = 2.71, 1.9,
+        1; δ = 0.8, 0.8, −1; Â = 0.74, −0.07, −1. The second step looks good (δ > 0), but the fall after it
+        counts, too: 0.8 + 0.873 × (−1) ≈ −0.07.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -237,14 +237,14 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-# @tf.function 把函数编成计算图：第一次调用时，运行函数，记下其中的运算；以后只重做这些运算，所以快。
-# @tf.function compiles a function into a graph: the first call runs it and records TensorFlow's operations;
-# later calls only repeat these, which is faster.
+# @tf.function 把函数编成计算图：第一次调用时，运行它，记下 TensorFlow 的运算；以后只重做这些运算，更快。
+# @tf.function makes a graph of a function: the first call records its operations, later calls repeat them.
 @tf.function
 def sample_action(observation):
     """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
 
-    按概率抽取，概率小的动作也会试到（探索）。· Drawn, so that less likely ones are tried, too (exploration).
+    按概率抽取，概率小的动作也会试到（探索）。
+    The action is drawn with the policy's probabilities, so that unlikely ones are tried, too (exploration).
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -256,41 +256,42 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)) → max,  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    用整批数据更新一次 actor，返回 KL 的估计。log π_old 即 logprobability_buffer。
-    概率比 ρ：数据里的动作是 π_old 抽的，不是现在的 π 抽的；乘以 ρ，π 更常选的就算得更重（重要性采样）。第一次
-    更新前 ρ = 1，∇ρ = ∇π / π_old = ∇log π，梯度就是策略梯度 Â ∇log π：Â 为正，动作的概率增大；为负，减小。
-    裁剪和 min：状态仍是 π_old 走到的，ρ 离 1 越远越不可靠。超出 1±ε，裁剪的一项是常数，梯度为 0，不再推动。
-    min 使这只用于走够了的（例 1、3）；走反了的（例 2、4）照常拉回来。例中 ε = 0.2。
-    KL 散度：各样本共用一个网络，别的样本仍会推动这个 ρ，所以还要看整个策略离 π_old 多远，即 π_old 的动作的
-    log π_old − log π 的平均值。KL 不会是负数，这个由样本得到的估计却可能是。
+    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old。
+    概率比 ρ：沿策略梯度 Â ∇log π 更新，Â 为正的动作概率增大，为负的减小；但动作须由现在的 π 抽取，而数据里是
+    π_old 抽的。乘以 ρ 就能弥补（重要性采样）：概率是当时的两倍，就算两份。更新前 π = π_old，∇ρ = ∇log π。
+    裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。ρ 朝 Â 要的方向超出 1±ε，min 就取裁剪过的那
+    一项；它是常数，梯度为 0，这个样本不再推动（例 2、4，ε = 0.2）。方向反了，min 取 ρÂ，拉回来（例 3、5）。
+    KL 散度：各样本共用一个网络，别的样本仍会推动这个 ρ，所以还要估计整个策略走了多远：对 π_old 抽的动作，取
+    log π_old − log π 的平均值。KL 本身不会是负数，这样估计出来的却可能是。
 
-    Update the actor once, with all the data; return an estimate of the KL. log π_old is
-    logprobability_buffer.
-    The ratio ρ: the actions were drawn by π_old, not by the present π. Weighted by ρ, actions that π chooses
-    more often count more (importance sampling). Before the first update ρ = 1 and ∇ρ = ∇π / π_old = ∇log π,
-    so the gradient is the policy gradient, Â ∇log π: actions become likelier where Â > 0, rarer where Â < 0.
-    Clip and min: the states are still those that π_old reached, so the further ρ is from 1, the less the data
-    say. Beyond 1±ε the clipped term is a constant: its gradient is 0, it pushes no further. The min confines
-    this to samples that moved far enough (1, 3; ε = 0.2); those that moved the wrong way (2, 4) still push.
-    KL divergence: all samples share one network, so others may still push this ρ. Hence one looks at the
-    whole policy, too: how far it is from π_old, the mean of log π_old − log π over actions of π_old. The KL
-    is never negative, but this estimate from samples may be.
+    Update the actor once, with all the data; return a KL estimate. logprobability_buffer is log π_old.
+    Ratio ρ: the policy gradient, Â ∇log π, makes actions likelier where Â > 0 and rarer where Â < 0. But it
+    needs actions drawn by the present π; these were drawn by π_old. Weights of ρ make up for that (importance
+    sampling): an action now twice as likely counts twice. Before the first update, ∇ρ = ∇π / π_old = ∇log π.
+    Clip and min: the states, too, were reached by π_old, so the further ρ is from 1, the less reliable the
+    data. Where ρ is beyond 1±ε in the direction that Â wants, the min picks the clipped term; this is a
+    constant, its gradient is 0, and the sample stops pushing (2 and 4 below, ε = 0.2). Where ρ went the wrong
+    way, the min picks ρÂ, which pulls it back (3, 5).
+    KL divergence: all samples share one network, so others may still push this ρ. So one also estimates how
+    far the whole policy has moved: by the mean of log π_old − log π over the actions that π_old drew. The KL
+    itself is never negative, but this estimate may be.
 
-    1  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
-    2  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，使 ρ 增大 · the wrong way: raises ρ
-    3  Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    走够了，梯度为 0 · far enough: gradient 0
-    4  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，使 ρ 减小 · the wrong way: lowers ρ
+    1  Â =  2, ρ = 1.1: min( 2.2,  2.2) =  2.2    在 1±ε 以内，不裁剪 · within 1±ε: not clipped
+    2  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
+    3  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，使 ρ 增大 · the wrong way: raises ρ
+    4  Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    走够了，梯度为 0 · far enough: gradient 0
+    5  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，使 ρ 减小 · the wrong way: lowers ρ
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 代替 clip(ρ, 1−ε, 1+ε) Â：在 min 里，Â > 0 时只有 1+ε 起作用，Â < 0 时只有 1−ε。
-        # Stands for clip(ρ, 1−ε, 1+ε) Â: in the min, only 1+ε matters where Â > 0, only 1−ε where Â < 0.
-        # 原文有误：裁剪的不是权重，是 ρ。· Slip: it is not weights that are clipped, but ρ.
+        # 代替 clip(ρ, 1−ε, 1+ε) Â：例 3 里是 2.4，不是 1.6，例 5 里是 −1.6，不是 −2.4，但 min 的结果相同。
+        # Stands for clip(ρ, 1−ε, 1+ε) Â: 2.4, not 1.6, in 3; −1.6, not −2.4, in 5; but the min is the same.
+        # 原文有误：“带权重裁剪”，裁剪的是 ρ。· Tutorial error: it says that weights are clipped.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
         # 优化器求最小，所以取负。· Negated, because optimizers minimise.
-        # 原文有误：不是“交集和”，是较小者的平均值。· Slip: no "intersection sum", but the mean of the min.
+        # 原文有误：“交集和”，是较小者的平均值。· Tutorial error: it says "sum of the intersection".
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
@@ -305,7 +306,7 @@ def train_value_function(observation_buffer, return_buffer):
 
     用整批数据更新一次 critic。· Update the critic once, with all the data.
     """
-    # 原文有误：R 不是平均回报，是每步各自的回报。· Slip: R is not the mean return, but each step's own.
+    # 原文有误：“平均回报”，是每步各自的回报。· Tutorial error: it says "mean return"; R is each step's own.
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
     value_grads = tape.gradient(value_loss, critic.trainable_variables)
@@ -321,11 +322,11 @@ observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
 # 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95。
 # Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95.
-# 原文有误：Buffer 不存下一个观测和 done。· Slip: the Buffer stores no next observation and no done.
+# 原文有误：不存下一个观测和 done。· Tutorial error: it says that next observation and done are stored.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
-# 原文有误：输出的不是概率分布的对数，是 logits。· Slip: these are not log-probabilities, but logits.
+# 原文有误：“概率分布的对数”，其实是 logits。· Tutorial error: it says that these are log-probabilities.
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
 # 变成 (batch,)，否则 R − V 会广播成 (batch, batch)。· To (batch,), or R − V would be (batch, batch).
@@ -357,25 +358,25 @@ def record_gif(name):
 
 # ==== 模型训练 · Training ===================================================================
 # 原文的大循环，就是 PPO · The tutorial's loop, which is PPO        在这里 · Here
+# observation = env.reset()                                          train
 # for epoch in range(epochs):                                        train
 #     for t in range(steps_per_epoch):                               rollout
 #         sample_action, critic, logprobabilities                    rollout
-#         env.step, buffer.store                                     step
+#         env.render, env.step, buffer.store                         step
 #         if done or t == steps_per_epoch - 1:                       rollout
-#             last_value, buffer.finish_trajectory, env.reset        finish
+#             last_value, finish_trajectory, env.reset               finish
 #     buffer.get                                                     train
-#     train_policy × 80, if kl > 1.5 * target_kl: break              update
-#     train_value_function × 80                                      update
-# 原文的 env.step 在 critic 之前，结果相同。· The tutorial's env.step comes before critic, with the same
-# results.
-#
-# 从 Python 调用一次 TensorFlow，比算一步还费时，所以 rollout 把整个 for t 循环编成一张图，每轮只调用一次。t
-# 和 done 是张量，所以 for 和 if 也在图里，每步都执行。图里只能有 TensorFlow 的运算，而 numpy_function 这种
-# 运算会调用普通的 Python 函数；in_python 用它在每步调用 step，在轨迹结束时调用 finish。
-# A call from Python into TensorFlow takes longer than a step's computation. So rollout is a graph of the
-# whole loop over t, called once an epoch. t and done are tensors, so `for` and `if` are in the graph, too,
-# and run at every step. A graph holds TensorFlow's operations only, but one of these, numpy_function, calls a
-# plain Python function: so in_python calls step at every step, and finish where a trajectory ends.
+#     for _: train_policy, if kl > 1.5 * target_kl: break            update
+#     for _: train_value_function                                    update
+#     print                                                          train
+# 原文的 env.step 在 critic 之前，结果相同。· The tutorial has env.step before critic, with the same results.
+# 从 Python 调用一次 TensorFlow，比算一步还费时，所以 rollout 编成一张图，每轮只调用一次。可以当普通的 Python
+# 来读：t 和 done 是张量，所以 TensorFlow 把 for 和 if 也放进图里，每步都执行。step 和 finish 用到 env 和
+# buffer，是普通的 Python，图通过 in_python 按这里的顺序调用它们。
+# A call from Python into TensorFlow takes longer than a step's computation, so rollout is compiled into a
+# graph, which is called once an epoch. Read it as plain Python: as t and done are tensors, TensorFlow puts
+# `for` and `if` into the graph, too, and they run at every step. step and finish need env and buffer and so
+# are plain Python; the graph calls them by in_python, in the order written.
 def train():
     """训练；遇到 inf 或 NaN，抛出 FloatingPointError。· Train; FloatingPointError at inf or NaN."""
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
@@ -404,7 +405,7 @@ def rollout(observation):
         logprobability_t = logprobabilities(logits, action)
         observation, done = in_python(step, observation, action, value_t, logprobability_t)  # s′
         if done or t == steps_per_epoch - 1:
-            observation, done = in_python(finish, done, critic(observation))  # 新的一局 · a new episode
+            observation, _ = in_python(finish, done, critic(observation))  # 新的一局 · a new episode
             num_episodes += 1
     return observation, num_episodes
 
@@ -426,7 +427,9 @@ def step(observation, action, value_t, logprobability_t):
 
 
 def finish(done, value):
-    """结束一条轨迹，另开一局；返回新状态和 False。· End a trajectory, start an episode: state, not done."""
+    """结束一条轨迹，另开一局；返回它的第一个状态（False 只因 in_python 要两个结果）。
+    End a trajectory and start an episode; return its first state (and False, as in_python wants two results).
+    """
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
     # As in the tutorial, step 200 gets 0, like a fall. But the pole still stands: V(s′) would be better.
     last_value = 0 if done else value
@@ -450,7 +453,7 @@ def update(observation_buffer, action_buffer, advantage_buffer, return_buffer, l
 def main():
     """录制、训练、保存、再录制、对比。· Record, train, save, record again, compare. May raise OSError."""
     with open_log().as_default():
-        tf.summary.text("hyperparameters", str({name: globals()[name] for name in lowest}), 0)
+        tf.summary.text("hyperparameters", str({key: globals()[key] for key in hyperparameters.split()}), 0)
         if gif:
             before = record_gif("未训练前的样子.gif")
         train()
@@ -464,9 +467,7 @@ def main():
 
 # ==== 文件与对比（大多原文没有，可以跳过）· Files, comparison (mostly not in the tutorial) ====
 def save_files(files):
-    """全部写完 {名称: BytesIO}，才替换 output_dir 里的旧文件，所以中断或磁盘写满时，旧文件还在。
-    Write all of {name: BytesIO} before replacing files in output_dir: those survive Ctrl-C and full disks.
-    """
+    """{名称: BytesIO} 都写完才替换旧文件，以防中断、磁盘写满。· Replace earlier files once all are whole."""
     folder = os.path.join(output_dir, f"unfinished-{os.getpid()}-{time.time_ns()}")
     os.makedirs(folder)
     try:

@@ -1,7 +1,7 @@
 """How fast is it? The script's training beside the article's, in one run.
 
-`python tests/benchmark.py` trains both ways one after the other, with the same networks, updates and number of
-steps, and prints seconds an epoch. The article's way gets what it would get: TensorFlow's own choices.
+`python tests/benchmark.py` trains both ways one after the other, with the same networks, updates and steps,
+and prints seconds an epoch. The article's way gets what it would get: TensorFlow's own choices.
 """
 
 import argparse
@@ -14,7 +14,11 @@ from pathlib import Path
 import reference
 
 ROOT = Path(__file__).parent.parent
-ARTICLES_ENVIRONMENT = {"TF_NUM_INTEROP_THREADS": "0", "TF_NUM_INTRAOP_THREADS": "0", "TF_ENABLE_ONEDNN_OPTS": "1"}
+ARTICLES_ENVIRONMENT = {
+    "TF_NUM_INTEROP_THREADS": "0",
+    "TF_NUM_INTRAOP_THREADS": "0",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
 
 
 def worker(way, epochs):
@@ -44,8 +48,8 @@ def main():
         command = [sys.executable, __file__, "--epochs", str(arguments.epochs), "--worker", way]
         process = subprocess.run(command, env=os.environ | own, stdout=subprocess.PIPE, text=True, check=True)
         seconds[way] = float(process.stdout)
-    ratio = seconds["article"] / seconds["ours"]
-    print(f"seconds an epoch: {seconds['article']:.3g} the tutorial's way, {seconds['ours']:.3g} ours: {ratio:.1f} times")
+    theirs, ours = seconds["article"], seconds["ours"]
+    print(f"seconds an epoch: {theirs:.3g} the tutorial's way, {ours:.3g} ours: {theirs / ours:.1f} times")
 
 
 if __name__ == "__main__":

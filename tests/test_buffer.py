@@ -73,12 +73,20 @@ def test_equal_advantages_do_not_become_nan(ppo, reward, size):
     assert np.all(np.isfinite(buffer.get()[2]))
 
 
-def test_too_few_and_too_many_steps_are_errors(ppo):
+def test_the_numbers_in_the_docstrings(ppo):
+    """What a reader checks by hand: three rewards of 1, then a fall; each value is 2."""
+    assert ppo.discounted_cumulative_sums([1, 1, 1], 0.9) == pytest.approx([2.71, 1.9, 1])
+    for lam, advantages in (0.97, [0.74, -0.07, -1]), (1, [2.71 - 2, 1.9 - 2, 1 - 2]), (0, [0.8, 0.8, -1]):
+        buffer = ppo.Buffer(4, 3, 0.9, lam)
+        for _ in range(3):
+            buffer.store(np.zeros(4), 0, 1, 2, 0)
+        buffer.finish_trajectory(0)
+        assert buffer.return_buffer == pytest.approx([2.71, 1.9, 1])
+        assert buffer.advantage_buffer == pytest.approx(advantages, abs=0.005)
+
+
+def test_the_step_after_the_last_is_an_error(ppo):
     buffer = ppo.Buffer(4, 2)
-    fill(buffer, [1], [0])
-    with pytest.raises(ValueError, match="1 of 2"):
-        buffer.get()
-    fill(buffer, [1], [0])
+    fill(buffer, [2], [0])
     with pytest.raises(IndexError):
         buffer.store(np.zeros(4), 0, 0, 0, 0)
-    assert len(buffer.get()) == 5

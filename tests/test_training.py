@@ -1,5 +1,6 @@
-"""Training as a whole, replayed in NumPy from the actions it took; order, seeds, repeats, breaks, other games."""
+"""Training as a whole, replayed in NumPy from the actions it took; order, seeds, breaks, other games."""
 
+import re
 import threading
 from types import SimpleNamespace
 
@@ -54,7 +55,9 @@ def replayed(ppo, env, actor, critic, taken):
             if kl > 1.5 * ppo.target_kl:
                 break
         for _ in range(ppo.train_value_iterations):
-            critic = critic_adam.step(critic, reference.value_gradients(critic, observations, np.array(returns)))
+            critic = critic_adam.step(
+                critic, reference.value_gradients(critic, observations, np.array(returns))
+            )
         yield [len(actions) / trajectories, kl, iterations], sum(actor, ()), sum(critic, ())
 
 
@@ -78,7 +81,9 @@ def test_training_is_what_the_papers_say(capsys, values, limit, live):
     epochs = trained(ppo)
     assert len(epochs) == ppo.epochs
     replay = replayed(ppo, own, *networks, [actions for actions, *_ in epochs])
-    for number, ((_, figures, weights), (expected, actor, critic)) in enumerate(zip(epochs, replay, strict=True)):
+    for number, ((_, figures, weights), (expected, actor, critic)) in enumerate(
+        zip(epochs, replay, strict=True)
+    ):
         np.testing.assert_allclose(figures, expected, rtol=1e-4, atol=1e-5, err_msg=f"epoch {number}")
         for pair in *zip(weights.actor, actor, strict=True), *zip(weights.critic, critic, strict=True):
             np.testing.assert_allclose(*pair, atol=2e-5, err_msg=f"epoch {number}")
@@ -107,7 +112,12 @@ def test_it_is_the_articles_loop_to_the_last_digit():
 def test_the_graph_plays_in_the_articles_order():
     """TensorFlow orders calls from a graph by their data alone."""
     ppo, calls = load(steps_per_epoch=300, epochs=1), []
-    for owner, name in (ppo.env, "step"), (ppo.buffer, "store"), (ppo.buffer, "finish_trajectory"), (ppo.env, "reset"):
+    for owner, name in (
+        (ppo.env, "step"),
+        (ppo.buffer, "store"),
+        (ppo.buffer, "finish_trajectory"),
+        (ppo.env, "reset"),
+    ):
         call = getattr(owner, name)
         setattr(owner, name, lambda *data, name=name, call=call: calls.append((name, *data)) or call(*data))
     ppo.train()
@@ -118,7 +128,9 @@ def test_the_graph_plays_in_the_articles_order():
         expected += ["step", "store"] * ((length - 1) // 2) + ["finish_trajectory", "reset"]
     assert order == expected and order.count("store") == 300
     last_values = [data[0] for name, *data in calls if name == "finish_trajectory"]
-    assert all(type(value) is int and value == 0 for value in last_values[:-1])  # as the article's: float64 sums
+    assert all(
+        type(value) is int and value == 0 for value in last_values[:-1]
+    )  # as the article's: float64 sums
     assert last_values[-1].dtype == np.float32 and last_values[-1] != 0  # cut off: V
 
 
@@ -139,7 +151,12 @@ def test_training_starts_anew_after_it_broke_off():
 
 def test_what_is_logged_and_that_broken_numbers_end_the_training(ppo, tmp_path):
     buffer, ppo.output_dir, rng = ppo.buffer, str(tmp_path), np.random.default_rng(0)
-    for array in buffer.observation_buffer, buffer.return_buffer, buffer.value_buffer, buffer.logprobability_buffer:
+    for array in (
+        buffer.observation_buffer,
+        buffer.return_buffer,
+        buffer.value_buffer,
+        buffer.logprobability_buffer,
+    ):
         array[:] = rng.normal(size=array.shape)
     with ppo.open_log().as_default():
         ppo.write_log(7, 21.5, np.float32(0.25), 3)
@@ -155,6 +172,73 @@ def test_what_is_logged_and_that_broken_numbers_end_the_training(ppo, tmp_path):
     log = {name: figures[0] for name, figures in logged(tmp_path).items()}
     expected = {"average reward": 21.5, "KL": 0.25, "policy iterations": 3}
     expected["entropy"] = -np.mean(buffer.logprobability_buffer)
-    assert {name: log[name] for name in expected} == {name: (7, pytest.approx(v)) for name, v in expected.items()}
+    assert {name: log[name] for name in expected} == {
+        name: (7, pytest.approx(v)) for name, v in expected.items()
+    }
     assert log["value loss"][1] == pytest.approx(np.mean((returns - predicted) ** 2), rel=0.01)
-    assert log["explained variance"][1] == pytest.approx(1 - np.var(returns - values) / np.var(returns), rel=0.01)
+    assert log["explained variance"][1] == pytest.approx(
+        1 - np.var(returns - values) / np.var(returns), rel=0.01
+    )
+
+
+def test_the_main_thread_draws_and_nothing_is_retraced():
+    ppo, calls, traces = load(steps_per_epoch=20), [], []
+    ppo.env.render = lambda: calls.append(threading.current_thread())
+    functions = ppo.rollout, ppo.update, ppo.sample_action, ppo.train_policy, ppo.train_value_function
+    for render, epochs in (False, 1), (True, 1), (False, 9), (True, 2):
+        ppo.render, ppo.epochs = render, epochs
+        ppo.train()
+        traces.append([function.experimental_get_tracing_count() for function in functions])
+    assert calls == [threading.main_thread()] * 60
+    assert traces == [traces[0]] * 4 and traces[0][:2] == [1, 1] and all(traces[0])  # they run as graphs
+
+
+SMALL = "--no-gif --steps-per-epoch 300 --epochs 2 --train-policy-iterations 20 --train-value-iterations 20"
+SMALL = SMALL.split()
+# Each must show in 600 steps. The replay above checks gamma, lam, clip_ratio and the learning rates.
+OTHER = ["--steps-per-epoch 301", "--epochs 3", "--train-policy-iterations 1", "--train-value-iterations 19"]
+OTHER += ["--target-kl 1e-6", "--hidden-sizes 32 32", "--seed 1"]
+
+
+def test_the_same_seed_gives_the_same_run_and_every_hyperparameter_another(tmp_path):
+    def outcome(*options):
+        process = run_here(*SMALL, "--output-dir", tmp_path, *options)
+        assert process.code is None
+        weights = process.names["actor"].get_weights() + process.names["critic"].get_weights()
+        return process.output, [weight.tolist() for weight in weights]
+
+    first = outcome()
+    assert outcome() == first
+    for option in OTHER:
+        assert outcome(*option.split()) != first, option
+
+
+@pytest.mark.parametrize(
+    "game, average", [("Acrobot-v1", -40), ("MountainCar-v0", -40), ("CartPole-v1", None)]
+)
+def test_other_games_with_pictures_of_any_size(tmp_path, game, average):
+    """Episodes of 40 steps at most, each step rewarded with -1 but in CartPole: pictures take long."""
+    short = f'gym.wrappers.TimeLimit(gym.make("{game}").unwrapped, 40)'
+    options = "--epochs", 1, "--steps-per-epoch", 120, "--output-dir", tmp_path
+    process = run_here(*options, source=SOURCE.replace('gym.make("CartPole-v0")', short))
+    (printed,) = averages(process.output.splitlines())
+    assert printed == average if average else 9 < printed <= 40
+    gifs = [decode(path) for path in tmp_path.glob("*.gif")]
+    assert len(gifs) == 3 and all(len(pictures) > 28 for pictures in gifs)
+
+
+def test_a_readers_wrapper_may_scale_observations_to_float64(tmp_path):
+    line = 'env = gym.make("CartPole-v0")\n'
+    wrapped = f"{line}env = gym.wrappers.TransformObservation(env, lambda o: o.astype(np.float64) / 2)\n"
+    assert run_here(*SMALL, "--output-dir", tmp_path, source=SOURCE.replace(line, wrapped)).code is None
+
+
+def test_a_readers_mistake_in_step_is_shown_with_its_line(tmp_path):
+    source = SOURCE.replace(
+        "observation_new, reward, done, _ = env.step", "observation_new, reward, dnoe, _ = env.step"
+    )
+    with pytest.raises(tf.errors.OpError) as error:
+        run_here(*SMALL, "--output-dir", tmp_path, source=source)
+    traceback = str(error.value)
+    assert "NameError: name 'done' is not defined" in traceback
+    assert re.search(r'ppo_cartpole.py", line \d+, in step\n    return ', traceback)
