@@ -5,25 +5,26 @@
 初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
 
 PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即今后奖励的和，越远越
-打折；预测值叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。比预测好多少，叫动作的优势 Â。
-每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再把两个网络各更新几十次，每次都用全部 5000 步：优势
-为正的动作，概率增大；为负的，概率减小。普通的策略梯度，一批数据只能更新一次，因为数据是更新前的策略采来的。
-PPO 要反复使用，所以不让策略走远：走远了没有好处（裁剪），而且及时停下 (KL)。
-打印的“平均奖励”是每局的步数，从 20 左右升到 190 上下，最多 200。
+打折；预测叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。比预测好多少，就是动作的优势 Â。
+每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再用全部 5000 步更新两个网络，各几十次：优势为正的
+动作，概率增大；为负的，概率减小。更新一次，数据就是旧策略的了，普通的策略梯度只能扔掉。PPO 继续使用，但不许
+策略走远：裁剪使动作的概率改变 20% 以后，再变也没有好处；KL 散度，即新旧策略的差别，太大就停止更新 actor。
+打印的“平均奖励”是每局的平均步数，从 20 左右升到 190 上下，最多 200；R 打折，不超过 10。
 
 "The tutorial" is a Chinese one that this file follows; "Differs" and "Tutorial error" are for its readers. To
 learn PPO, read About CartPole, Hyperparameters, Model definition, Game and networks, and Training.
 
 PPO trains two small networks. The actor is the policy π(a|s): the probability of taking action a in state s.
-The critic predicts the return R, the sum of the rewards from a step on, later ones counting less; its
-prediction is the value V(s). Why two: a good outcome may be due to a good action, or just to a good state. An
-action's advantage Â is how much better the outcome was than the critic predicted.
-In each epoch the current policy plays 5000 new steps, R and Â of each step are computed, and both networks
-are updated dozens of times, each time with all 5000 steps: actions of positive advantage become likelier,
-those of negative advantage rarer. A plain policy gradient could use these data for one update only, because
-they come from the policy before it. PPO reuses them, and so keeps the policy from moving far: there is
-nothing to gain from it (clipping), and updates end early (KL).
-The printed average reward, which is the steps of an episode, rises from about 20 to around 190, at most 200.
+The critic predicts the return R, the sum of the rewards to come, later ones counting less; its prediction is
+the value V(s). Why two: a good outcome may be due to a good action, or just to a good state. An action's
+advantage Â is how much better the outcome was than the critic predicted.
+An epoch here is one round of playing and learning. The current policy plays 5000 new steps, R and Â of each
+are computed, and both networks are updated dozens of times, each time with all 5000: actions with a positive
+advantage become more likely, those with a negative one less likely. After one update, the data are those of
+an old policy, and a plain policy gradient would have to discard them. PPO goes on, but stays near the old
+policy: clipping leaves no gain in changing an action's probability by more than 20 %, and when the KL
+divergence, a measure of how different both policies are, is too large, the actor's updates end.
+The average reward, the mean length of an episode, rises from 20 to about 190, at most 200; R stays below 10.
 
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
@@ -123,16 +124,16 @@ if __name__ == "__main__" and sys.argv[0].endswith(os.path.basename(globals().ge
 
 
 # ==== 模型定义 · Model definition ===========================================================
-# actor、critic、num_actions、优化器见“游戏初始化”。· actor, critic, optimizers: see "Game and networks".
+# actor、critic、num_actions、优化器见“游戏初始化”。· actor, critic, num_actions: see "Game and networks".
 # (1) 折扣累计和 · Discounted cumulative sums
 def discounted_cumulative_sums(x, discount):
     """y[t] = x[t] + discount x[t+1] + discount² x[t+2] + … = x[t] + discount y[t+1]
 
-    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。10 步以后的只剩 0.9¹⁰ ≈ 0.35，30 步以后 0.04，所以
-    大约看 10 步。lfilter 从前往后算 y[n] = x[n] + discount y[n−1]；两次 [::-1] 使它从后往前算。
-    Example: x = [1, 1, 1], discount = 0.9 give [2.71, 1.9, 1]. A value 10 steps later counts 0.9¹⁰ ≈ 0.35,
-    one 30 steps later 0.04: so about 10 steps matter. lfilter computes y[n] = x[n] + discount y[n−1]
-    forwards; reversing its input, then its output, by [::-1] makes it run backwards.
+    例：x = [1, 1, 1]，discount = 0.9，得 [2.71, 1.9, 1]。用 0.9 时，10 步以后的奖励只算 0.35，30 步以后
+    0.04，所以大约看 10 步。lfilter 从前往后算 y[n] = x[n] + discount y[n−1]；两次 [::-1] 使它从后往前算。
+    Example: x = [1, 1, 1], discount = 0.9 give [2.71, 1.9, 1]. With 0.9, a reward 10 steps later counts 0.35,
+    one 30 steps later 0.04: the policy looks about 10 steps ahead. lfilter computes y[n] = x[n] + discount
+    y[n−1] forwards; reversing its input, then its output, by [::-1] makes it run backwards.
     """
     return scipy.signal.lfilter([1], [1, float(-discount)], x[::-1], axis=0)[::-1]
 
@@ -165,26 +166,27 @@ class Buffer:
         """R[t] = r[t] + γ R[t+1],  R[T] = last_value
         Â[t] = δ[t] + γλ Â[t+1],  Â[T] = 0,  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  V(s[T]) = last_value  [GAE]
 
-        轨迹在 T 结束：一局结束，或一轮采满而这一局还没玩完。last_value 代替以后的一切：结束了是 0，没玩完是下
-        一个状态的价值。它接在 rewards 末尾，因为 R[T] 从它算起；接在 values 末尾，因为最后的 δ 要用 V(s[T])。
-        δ 叫时序差分 (TD) 误差：走一步以后，对回报的估计由 V(s[t]) 变成 r[t] + γ V(s[t+1])，后者含有一步真实的
-        奖励。δ 是两者之差；δ > 0，就是这一步比预料的好。
-        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，波动小，但 V 不准，它就
-        不准；λ = 1 时，中间的 V 都抵消，Â = R − V，不受它们影响，但奖励有运气的成分，波动大。
-        例：得了三次奖励 1 后倒下，V 都是 2；γ = 0.9，λ = 0.97，γλ = 0.873。R = 2.71, 1.9, 1；δ = 0.8, 0.8,
-        −1；Â = 0.74, −0.07, −1。第二步的 δ 为正，但随后倒下也要算上：0.8 + 0.873 × (−1) ≈ −0.07。
+        轨迹在 T 结束：一局结束，或一轮采满而这一局还没玩完。T 以后的奖励看不到，由 last_value 代替：一局
+        结束，是 0；没玩完，还会有奖励，用 critic 的预测 V(s[T])。接在 rewards 和 values 末尾，供 R 和 δ 用。
+        δ 叫时序差分 (TD) 误差：走一步以后，回报的估计由 V(s[t]) 变成 r[t] + γ V(s[t+1])，后者有真实的奖励，更
+        可信。δ 是两者之差；δ > 0，这一步就比预料的好。
+        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，波动小，但有偏差，因为 V
+        不准；λ = 1 时，中间的 V 都抵消，Â = R − V，没有这种偏差，但能撑几步有运气的成分，波动大。
+        例：得了三次奖励 1 后倒下，假设 V 都是 2；γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1；
+        Â = 0.74, −0.07, −1。第二步的 δ 为正，但随后倒下也要算上：0.8 + 0.873 × (−1) ≈ −0.07。
 
-        A trajectory ends at T: where an episode ends, or where a full epoch cuts it off. last_value stands
-        for all that follows: 0 after an end, the next state's value after a cut. It is appended to rewards,
-        because R[T] starts the sum, and to values, because the last δ needs V(s[T]).
-        δ, the temporal difference (TD) error, is how the estimate of the return changes in a step, from
-        V(s[t]) to r[t] + γ V(s[t+1]), with one real reward in it. δ > 0: the step went better than expected.
-        Â, the sum of the δ from here on, discounted by γλ, is generalized advantage estimation (GAE). With
-        λ = 0, Â = δ varies little, but is wrong where V is wrong. With λ = 1, the V in between cancel:
-        Â = R − V does not depend on them, but varies more, as the rewards do.
-        Example: a fall after three rewards of 1; each V is 2; γ = 0.9, λ = 0.97, γλ = 0.873. R = 2.71, 1.9,
-        1; δ = 0.8, 0.8, −1; Â = 0.74, −0.07, −1. The second step looks good (δ > 0), but the fall after it
-        counts, too: 0.8 + 0.873 × (−1) ≈ −0.07.
+        A trajectory ends at T: where an episode ends, or where a full epoch cuts it off. The rewards after T
+        are not seen; last_value stands for them: 0 if the episode is over; if not, more would come, and the
+        critic predicts it: V(s[T]). It is appended to rewards, for R, and to values, for the last δ.
+        δ is the temporal difference (TD) error: after one step, the estimate of the return changes from
+        V(s[t]) to r[t] + γ V(s[t+1]), which is better, as it has a real reward in it. δ is the difference; if
+        it is positive, the step went better than expected.
+        Â, the sum of the δ from this step on, discounted by γλ, is generalized advantage estimation (GAE).
+        With λ = 0, Â = δ has little variance, but a bias where V is wrong. With λ = 1, the V in between
+        cancel, and Â = R − V is free of this bias, but varies with luck: how long an episode lasts.
+        Example: a fall after three rewards of 1; say each V is 2; γ = 0.9, λ = 0.97. R = 2.71, 1.9, 1;
+        δ = 0.8, 0.8, −1 (0.8 is 1 + 0.9 × 2 − 2); Â = 0.74, −0.07, −1. The second δ is positive, but the fall
+        after it counts, too: 0.8 + 0.873 × (−1) ≈ −0.07.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)
@@ -207,13 +209,8 @@ class Buffer:
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
         # 与原文不同：加上 1e-8，以免优势全部相等时 0/0。· Differs: 1e-8, as equal advantages would be 0/0.
         self.advantage_buffer = (self.advantage_buffer - advantage_mean) / (advantage_std + 1e-8)
-        return (
-            self.observation_buffer,
-            self.action_buffer,
-            self.advantage_buffer,
-            self.return_buffer,
-            self.logprobability_buffer,
-        )
+        data = self.observation_buffer, self.action_buffer, self.advantage_buffer, self.return_buffer
+        return *data, self.logprobability_buffer
 
 
 # (3) 多层感知机 · Multi-layer perceptron
@@ -256,36 +253,39 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)) → max,  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old。
-    概率比 ρ：沿策略梯度 Â ∇log π 更新，Â 为正的动作概率增大，为负的减小；但动作须由现在的 π 抽取，而数据里是
-    π_old 抽的。乘以 ρ 就能弥补（重要性采样）：概率是当时的两倍，就算两份。更新前 π = π_old，∇ρ = ∇log π。
-    裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。ρ 朝 Â 要的方向超出 1±ε，min 就取裁剪过的那
-    一项；它是常数，梯度为 0，这个样本不再推动（例 2、4，ε = 0.2）。方向反了，min 取 ρÂ，拉回来（例 3、5）。
-    KL 散度：各样本共用一个网络，别的样本仍会推动这个 ρ，所以还要估计整个策略走了多远：对 π_old 抽的动作，取
-    log π_old − log π 的平均值。KL 本身不会是负数，这样估计出来的却可能是。
+    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old，π_old 是采样时的策略。
+    概率比 ρ：策略梯度最大化 mean(Â log π(a|s))，像加权的分类：Â 为正，动作 a 的概率增大；为负，减小。但这要求
+    动作由现在的 π 抽取，而数据是 π_old 抽的。乘以 ρ 就能弥补（重要性采样）：概率变成两倍的动作，算两份。
+    第一次更新时 π = π_old，∇ρ = ∇π / π_old = ∇log π，正是策略梯度。
+    裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就是
+    走够了：min 取裁剪过的那一项，它是常数，梯度为 0，这个样本不再起作用（例 B、D，ε = 0.2）。走反了，min 取
+    ρÂ，梯度还在，把 ρ 拉回来（例 C、E）。
+    KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；两个策略相同就是 0，差别越大越大。要看它，
+    是因为各样本共用一个网络，别的样本仍会推动裁剪过的 ρ。KL 不会是负数，由样本估计的值却可能是。
 
     Update the actor once, with all the data; return a KL estimate. logprobability_buffer is log π_old.
-    Ratio ρ: the policy gradient, Â ∇log π, makes actions likelier where Â > 0 and rarer where Â < 0. But it
-    needs actions drawn by the present π; these were drawn by π_old. Weights of ρ make up for that (importance
-    sampling): an action now twice as likely counts twice. Before the first update, ∇ρ = ∇π / π_old = ∇log π.
+    Ratio ρ: a plain policy gradient maximises mean(Â log π(a|s)): an action becomes more likely if Â > 0,
+    less likely if Â < 0. But its actions must be drawn by the present π, and these were drawn by π_old.
+    Multiplying by ρ makes up for that (importance sampling): an action that is now twice as likely counts
+    twice. At the first update π = π_old, and ∇ρ = ∇π / π_old = ∇log π: it is the plain policy gradient.
     Clip and min: the states, too, were reached by π_old, so the further ρ is from 1, the less reliable the
-    data. Where ρ is beyond 1±ε in the direction that Â wants, the min picks the clipped term; this is a
-    constant, its gradient is 0, and the sample stops pushing (2 and 4 below, ε = 0.2). Where ρ went the wrong
-    way, the min picks ρÂ, which pulls it back (3, 5).
-    KL divergence: all samples share one network, so others may still push this ρ. So one also estimates how
-    far the whole policy has moved: by the mean of log π_old − log π over the actions that π_old drew. The KL
-    itself is never negative, but this estimate may be.
+    data. Once ρ is above 1+ε with Â > 0, or below 1−ε with Â < 0, the min is the clipped term. This is a
+    constant, its gradient is 0, and the sample has no more effect (rows B and D, ε = 0.2). If ρ moved the
+    other way, the min is ρÂ, whose gradient pulls it back (rows C and E).
+    KL divergence: the mean of log π_old − log π over actions drawn by π_old, 0 if the policies are equal,
+    larger the more they differ. It is needed because all samples share one network: others may still move a
+    clipped ρ. The KL is never negative, but this estimate from samples may be.
 
-    1  Â =  2, ρ = 1.1: min( 2.2,  2.2) =  2.2    在 1±ε 以内，不裁剪 · within 1±ε: not clipped
-    2  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
-    3  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，使 ρ 增大 · the wrong way: raises ρ
-    4  Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    走够了，梯度为 0 · far enough: gradient 0
-    5  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，使 ρ 减小 · the wrong way: lowers ρ
+    A  Â =  2, ρ = 1.1: min( 2.2,  2.2) =  2.2    在 1±ε 以内，不裁剪 · within 1±ε: not clipped
+    B  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
+    C  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，使 ρ 增大 · the wrong way: raises ρ
+    D  Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    走够了，梯度为 0 · far enough: gradient 0
+    E  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，使 ρ 减小 · the wrong way: lowers ρ
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 代替 clip(ρ, 1−ε, 1+ε) Â：例 3 里是 2.4，不是 1.6，例 5 里是 −1.6，不是 −2.4，但 min 的结果相同。
-        # Stands for clip(ρ, 1−ε, 1+ε) Â: 2.4, not 1.6, in 3; −1.6, not −2.4, in 5; but the min is the same.
+        # 不用 clip，直接用上限或下限：A、C、E 的第二项成了 2.4、2.4、−1.6，但 min 取第一项，结果相同。
+        # The limit itself, not the clip: in A, C, E the second term is 2.4, 2.4, −1.6; the min is the first.
         # 原文有误：“带权重裁剪”，裁剪的是 ρ。· Tutorial error: it says that weights are clipped.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
@@ -296,6 +296,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
     kl = tf.reduce_mean(logprobability_buffer - logprobabilities(actor(observation_buffer), action_buffer))
+    kl = tf.reduce_sum(kl)  # 不起作用：kl 已是一个数 · no effect, as kl is one number
     return kl
 
 
@@ -370,13 +371,13 @@ def record_gif(name):
 #     for _: train_value_function                                    update
 #     print                                                          train
 # 原文的 env.step 在 critic 之前，结果相同。· The tutorial has env.step before critic, with the same results.
-# 从 Python 调用一次 TensorFlow，比算一步还费时，所以 rollout 编成一张图，每轮只调用一次。可以当普通的 Python
-# 来读：t 和 done 是张量，所以 TensorFlow 把 for 和 if 也放进图里，每步都执行。step 和 finish 用到 env 和
-# buffer，是普通的 Python，图通过 in_python 按这里的顺序调用它们。
-# A call from Python into TensorFlow takes longer than a step's computation, so rollout is compiled into a
-# graph, which is called once an epoch. Read it as plain Python: as t and done are tensors, TensorFlow puts
-# `for` and `if` into the graph, too, and they run at every step. step and finish need env and buffer and so
-# are plain Python; the graph calls them by in_python, in the order written.
+# 每次从 Python 进入 TensorFlow，比网络本身的计算还费时，所以 rollout 编成一张图，每轮只进入一次。读的时候，
+# 可以当作普通的 Python，把 in_python(step, …) 看成 step(…)：t 和 done 是张量，所以 TensorFlow 把 for 和 if 也
+# 放进图里，每步都执行；step 和 finish 是普通的 Python，图每次都按这里的顺序调用它们。
+# Each call from Python into TensorFlow takes longer than the networks' computation, so rollout is compiled
+# into a graph that is called once an epoch. Read it as plain Python, and in_python(step, …) as step(…): t and
+# done are tensors, so TensorFlow puts `for` and `if` into the graph, where they run at every step; step and
+# finish are plain Python functions, which the graph calls each time, in the order written.
 def train():
     """训练；遇到 inf 或 NaN，抛出 FloatingPointError。· Train; FloatingPointError at inf or NaN."""
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
@@ -411,9 +412,8 @@ def rollout(observation):
 
 
 def in_python(function, *arguments):
-    """从图里调用 step 或 finish。· Call step or finish from a graph."""
+    """从图里调用 Python 函数；reshape 补上图不知道的形状。· Call Python from a graph; reshape adds shapes."""
     observation, done = tf.numpy_function(function, arguments, [tf.float32, tf.bool])
-    # 图不知道 Python 函数返回值的形状。· A graph does not know the shapes that a Python function returns.
     return tf.reshape(observation, (1, observation_dimensions)), tf.reshape(done, ())
 
 
@@ -428,10 +428,10 @@ def step(observation, action, value_t, logprobability_t):
 
 def finish(done, value):
     """结束一条轨迹，另开一局；返回它的第一个状态（False 只因 in_python 要两个结果）。
-    End a trajectory and start an episode; return its first state (and False, as in_python wants two results).
+    End a trajectory, start an episode; return its first state (and False, only because in_python takes two).
     """
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
-    # As in the tutorial, step 200 gets 0, like a fall. But the pole still stands: V(s′) would be better.
+    # As in the tutorial, step 200 is treated as a fall: 0. The pole still stands: V(s′) would be better.
     last_value = 0 if done else value
     buffer.finish_trajectory(last_value)
     return np.float32(env.reset()), False
@@ -534,7 +534,7 @@ def write_log(epoch, average_reward, kl, policy_iterations):
     numbers = {"average reward": average_reward, "KL": kl, "policy iterations": policy_iterations}
     numbers |= {"value loss": value_loss, "entropy": -np.mean(buffer.logprobability_buffer)}
     numbers["explained variance"] = 1 - variance(returns - values) / variance(returns)
-    # 熵：越大越随机。explained variance：1 最好。· Entropy: how random. Explained variance: 1 is perfect.
+    # 熵：越大越随机；explained variance：V 解释了 R 的多少变化。· Entropy: how random the policy is.
     for name, number in numbers.items():
         tf.summary.scalar(name, number, epoch)
     if not np.isfinite(kl + value_loss):

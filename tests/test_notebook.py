@@ -6,7 +6,7 @@ import pytest
 from helpers import FILES, GIFS, SOURCE, averages, decode, edited, environment, logged
 from jupyter_client.manager import KernelManager
 
-TINY = {"steps_per_epoch": 60, "epochs": 2, "hidden_sizes": (8,)}
+SMALL = {"steps_per_epoch": 60, "epochs": 2, "hidden_sizes": (8,)}
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +30,28 @@ def execute(tmp_path_factory):
     manager.shutdown_kernel(now=True)
 
 
-@pytest.mark.parametrize("way", ["whole", "by sections, without the options", "%run"])
+WAYS = "whole", "by sections, without the options", "%run", "interactive window"
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_notebook_trains_and_leaves_its_files(execute, tmp_path, way):
-    execute(f"import os\nos.chdir({str(tmp_path)!r})")
-    sections = re.split(r"^(?=# ==== )", edited(**TINY), flags=re.M)
+    execute(f"import os\nos.chdir({str(tmp_path)!r})\napi_key = 'secret'")
+    source = edited(**SMALL)
+    sections = re.split(r"^(?=# ==== )", source, flags=re.M)
     (tmp_path / "ppo_cartpole.py").write_text(SOURCE, "utf-8")
     cells = {
-        "whole": ["".join(sections)],
+        "whole": [source],
         "by sections, without the options": [cell for cell in sections if "# ==== 命令行" not in cell],
         "%run": ["%run ppo_cartpole.py --steps-per-epoch 60 --epochs 2 --hidden-sizes 8"],
+        "interactive window": [
+            f"__file__ = {str(tmp_path / 'ppo_cartpole.py')!r}",
+            source,
+        ],  # as VS Code does
     }[way]
     printed = "".join(map(execute, cells))
     assert not re.search("Error|WARNING", printed) and len(averages(printed.splitlines())) == 2, printed
     assert {path.name for path in (tmp_path / "outputs").iterdir()} == FILES | GIFS
     assert all(len(decode(tmp_path / "outputs" / name)) > 20 for name in GIFS)
-    assert len(logged(tmp_path / "outputs")["average reward"]) == 2
+    log = logged(tmp_path / "outputs")
+    assert len(log["average reward"]) == 2 and b"secret" not in log["hyperparameters"][0][1]
     assert execute("print([layer.units for layer in actor.layers[1:]])").strip() == "[8, 2]"
