@@ -1,7 +1,7 @@
 """How well does it learn? Ten seeds with each of SETTINGS, and with other games.
 
 `python tests/study.py` trains them as a reader would, keeps what came of it in results.json beside it, draws
-README's pictures and prints its tables, in English and in Chinese. `--draw` trains nothing.
+README's pictures and prints its table, in English and in Chinese. `--draw` trains nothing.
 """
 
 import argparse
@@ -115,43 +115,20 @@ def label(setting, chinese):
     return (SETTINGS.get(setting) or (setting, setting))[chinese]
 
 
-def solved(runs, way):
-    """How many of the seeds reach the bar."""
-    return f"{sum(run[way] >= SOLVED for run in runs)}/{len(runs)}"
-
-
-def table(rows):
-    """A Markdown table; the first row is its head."""
-    head, *body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
-
-
-def tables(results, chinese):
-    """README's tables in one language: the settings, and the games."""
-    heads = [
-        ["setting", "epoch 5", "sampled", "≥ 195", "greedy", "≥ 195"],
-        ["game, γ / λ", "epoch 1", "10", "20"],
-    ]
+def table_of(results, chinese):
+    """README's table of the settings, in one language."""
+    rows = [["setting", "epoch 5", "sampled", "≥ 195", "greedy", "≥ 195"]]
     if chinese:
-        heads = [
-            ["设置", "第 5 轮", "采样", "≥ 195", "最可能", "≥ 195"],
-            ["游戏，γ / λ", "第 1 轮", "10", "20"],
-        ]
-    rows = [heads[0]]
+        rows = [["设置", "第 5 轮", "采样", "≥ 195", "最可能", "≥ 195"]]
+    rows.append(["---"] * len(rows[0]))
     for setting in SETTINGS:
-        runs = results[setting]
-        name = label(setting, chinese)
+        name, runs = label(setting, chinese), results[setting]
         early = [run["curve"][4] for run in runs if len(run["curve"]) > 4]
         rows.append([f"`{name}`" if name[0] == "-" else name, f"{np.median(early):.1f}" if early else ""])
         for way in "sampled", "greedy":
-            rows[-1] += [f"{np.median([run[way] for run in runs]):.1f}", solved(runs, way)]
-    games = [heads[1]]
-    for setting in GAMES + UNSEEN:
-        game, *options = setting.split()
-        curves = np.array([run["curve"] for run in results[setting]])
-        medians = [f"{np.median(curves[:, epoch - 1]):.1f}" for epoch in (1, 10, 20)]
-        games.append([f"{game}, {'0.99 / 0.95' if options else '0.90 / 0.97'}", *medians])
-    return table(rows), table(games)
+            values = [run[way] for run in runs]
+            rows[-1] += [f"{np.median(values):.1f}", f"{np.sum(np.array(values) >= SOLVED)}/{len(runs)}"]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def draw_curves(axes, runs, color, name=None):
@@ -247,7 +224,7 @@ def main():
     results = json.loads(RESULTS.read_text("ascii"))
     matplotlib.use("svg")
     draw(results, PICTURES)
-    print(*tables(results, chinese=False), *tables(results, chinese=True), sep="\n\n")
+    print(table_of(results, chinese=False), table_of(results, chinese=True), sep="\n\n")
 
 
 if __name__ == "__main__":

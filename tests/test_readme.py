@@ -20,11 +20,11 @@ def shipped(path):
 
 def test_ci_calls_the_two_commands():
     commands = blocks("bash", ENGLISH)
-    assert len(commands) == 2 and commands == blocks("bash", CHINESE)
+    assert len(commands) == 2 and commands[:1] == blocks("bash", CHINESE)
     for command in commands:
         assert f"\n({command})\n" in (ROOT / ".ci" / "run").read_text("utf-8")
     pins = re.findall(r'"((?:pip|setuptools|wheel)==.*?)"', (ROOT / ".setup.py").read_text("utf-8"))
-    assert len(pins) == 3 and all(pin in own for pin in pins for own in blocks("sh"))
+    assert len(pins) == 3 and all(README.count(pin) >= 2 for pin in pins)
 
 
 @HALVES
@@ -36,17 +36,16 @@ def test_options_and_packages_are_those_of_the_script(half):
 
 
 @HALVES
-def test_the_tables_are_the_studys(half):
+def test_the_table_is_the_studys(half):
     assert all(len(runs) == 10 for runs in RESULTS.values())
-    for text in study.tables(RESULTS, half == CHINESE):
-        assert text in half
+    assert study.table_of(RESULTS, half == CHINESE) in half
 
 
 @pytest.mark.parametrize("name", study.EXPERIMENTS)
 def test_an_experiment_is_what_the_readme_shows_and_runs(name, tmp_path):
     for old, new in study.EXPERIMENTS[name].items():
         added = [line for line in new.splitlines() if line not in SOURCE]
-        shown = [line[1:] for text in blocks("diff") for line in text.splitlines() if line[0] == "+"]
+        shown = [line[1:] for text in blocks("diff") for line in text.splitlines() if line[:1] == "+"]
         assert added and all(shown.count(line) == 2 for line in added), "not in each half"
     source, *_ = study.edited(name, SOURCE)
     tiny = "--no-gif", "--epochs", 1, "--steps-per-epoch", 60, "--output-dir", tmp_path
