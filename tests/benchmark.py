@@ -22,7 +22,7 @@ ARTICLES_ENVIRONMENT = {
 
 
 def worker(way, epochs):
-    """Train one way in this process; print the seconds that an epoch takes."""
+    """Train one way in this process; print the seconds an epoch."""
     sys.path.insert(0, str(ROOT))
     import ppo_cartpole as ppo
 

@@ -44,10 +44,7 @@ def load(**values):
 
 
 def run_here(*arguments, source=SOURCE):
-    """Run the script as `python ppo_cartpole.py` would, in this process, which saves the imports.
-
-    Returns its names, its output, its errors and what it exited with (None at the end).
-    """
+    """Run the script as a command would, in this process; return its names, output, errors and exit code."""
     output, errors, names, code = io.StringIO(), io.StringIO(), {}, None
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         script = Path(folder, "ppo_cartpole.py")

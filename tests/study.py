@@ -1,7 +1,7 @@
 """How well does it learn? Ten seeds with each of SETTINGS, and with other games.
 
 `python tests/study.py` trains them as a reader would, keeps what came of it in results.json beside it, draws
-README's pictures and prints its table, in English and in Chinese. `--draw` trains nothing.
+README's pictures and prints its table. `--draw` trains nothing.
 """
 
 import argparse
@@ -40,19 +40,11 @@ EXPERIMENTS = {
     },
 }
 UNTRAINED = "--epochs 1 --policy-learning-rate 1e-30"  # so small that no weight changes
-# Settings: words that name an experiment or a game, and options; in README, these words or what stands here.
-SETTINGS = {
-    UNTRAINED: ("not trained", "未训练"),
-    "": ("as it is", "默认设置"),
-    TUTORIALS: None,
-    "--gamma 0": None,
-    "--target-kl 0.1": None,
-    "--train-policy-iterations 5": None,
-    "--hidden-sizes 4": None,
-    "--policy-learning-rate 3e-3": None,
-    "bootstrap": ("bootstrap at step 200", "第 200 步自举"),
-    "entropy": ("entropy bonus", "熵奖励"),
-}
+# Settings: words that name an experiment or a game, and options.
+SETTINGS = [UNTRAINED, "", TUTORIALS, "--gamma 0", "--target-kl 0.1", "--train-policy-iterations 5"]
+SETTINGS += ["--hidden-sizes 4", "--policy-learning-rate 3e-3", "bootstrap", "entropy"]
+NAMES = {UNTRAINED: "untrained · 未训练", "": "as it is · 默认设置", "bootstrap": "bootstrap · 自举"}
+NAMES |= {"entropy": "entropy bonus · 熵奖励"}
 GAMES = [f"{game} {options}".strip() for game in ("CartPole-v1", "Acrobot-v1") for options in ("", TUTORIALS)]
 UNSEEN = ["MountainCar-v0", f"MountainCar-v0 {TUTORIALS}"]  # no reward is ever seen: nothing to draw
 SOLVED = 195  # CartPole-v0's own bar, over 100 episodes
@@ -110,54 +102,43 @@ def measure(job):
     }
 
 
-def label(setting, chinese):
-    """What a setting is called."""
-    return (SETTINGS.get(setting) or (setting, setting))[chinese]
-
-
-def table_of(results, chinese):
-    """README's table of the settings, in one language."""
-    rows = [["setting", "epoch 5", "sampled", "≥ 195", "greedy", "≥ 195"]]
-    if chinese:
-        rows = [["设置", "第 5 轮", "采样", "≥ 195", "最可能", "≥ 195"]]
-    rows.append(["---"] * len(rows[0]))
+def table_of(results):
+    """README's table of the settings."""
+    rows = [["", "epoch 5", "sampled", "≥ 195", "greedy", "≥ 195"], ["---"] * 6]
     for setting in SETTINGS:
-        name, runs = label(setting, chinese), results[setting]
-        early = [run["curve"][4] for run in runs if len(run["curve"]) > 4]
+        name = NAMES.get(setting, setting)
+        early = [run["curve"][4] for run in results[setting] if len(run["curve"]) > 4]
         rows.append([f"`{name}`" if name[0] == "-" else name, f"{np.median(early):.1f}" if early else ""])
         for way in "sampled", "greedy":
-            values = [run[way] for run in runs]
-            rows[-1] += [f"{np.median(values):.1f}", f"{np.sum(np.array(values) >= SOLVED)}/{len(runs)}"]
+            values = np.array([run[way] for run in results[setting]])
+            rows[-1] += [f"{np.median(values):.1f}", f"{np.sum(values >= SOLVED)}/{len(values)}"]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def draw_curves(axes, runs, color, name=None):
+def draw_curves(axes, runs, color, name):
     """Draw each seed's printed averages, thin, and their median."""
     curves = np.array([run["curve"] for run in runs])
     epochs = np.arange(1, curves.shape[1] + 1)
     axes.plot(epochs, curves.T, color=color, alpha=0.35, linewidth=0.8)
     axes.plot(epochs, np.median(curves, axis=0), color=color, linewidth=2.5, label=name)
-    axes.set(xlim=(0.5, len(epochs) + 0.5), xticks=[1, 5, 10, 15, 20])
+    axes.set(xlim=(0.5, len(epochs) + 0.5), xticks=[1, 5, 10, 15, 20], xlabel="epoch · 轮")
 
 
-def picture_of_curves(results, chinese):
+def curves(results):
     """The printed averages of ten seeds, and the article's."""
     figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
-    draw_curves(axes, results[""], "#1f4e8c", "十个种子的中位数" if chinese else "median of ten seeds")
-    name = "原文打印的数值" if chinese else "the tutorial's printout"
+    draw_curves(axes, results[""], "#1f4e8c", "ten seeds, median · 十个种子，中位数")
     printed = [5000 / trajectories for trajectories in ARTICLE.values()]
-    axes.plot(list(ARTICLE), printed, "D", color="#d1495b", markeredgecolor="white", label=name)
-    axes.set(ylim=(0, 205), xlabel="轮 (epoch)" if chinese else "epoch")
-    axes.set_ylabel("平均奖励" if chinese else "average reward")
+    style = {"color": "#d1495b", "markeredgecolor": "white", "label": "the tutorial · 原文"}
+    axes.plot(list(ARTICLE), printed, "D", **style)
+    axes.set(ylim=(0, 205), ylabel="average reward · 平均奖励")
     axes.legend(loc="lower right", frameon=False)
     return figure
 
 
-def picture_of_changes(results, chinese):
+def changes(results):
     """A dot for each seed and a bar at their median, early in training and after it, by setting."""
-    titles = "average reward in epoch 5", "afterwards, sampled actions", "afterwards, greedy actions"
-    if chinese:
-        titles = "第 5 轮的平均奖励", "训练后，按概率采样动作", "训练后，选概率最大的动作"
+    titles = "epoch 5 · 第 5 轮", "afterwards, sampled · 训练后，采样", "afterwards, greedy · 训练后，最可能"
     figure, panels = plt.subplots(1, 3, sharey=True, figsize=(9.6, 4.2), layout="constrained")
     for axes, title, way in zip(panels, titles, ("early", "sampled", "greedy"), strict=True):
         for row, setting in enumerate(SETTINGS):
@@ -171,19 +152,19 @@ def picture_of_changes(results, chinese):
             axes.axvline(SOLVED, color="#d1495b", linewidth=1, linestyle="--")
         axes.set(xlim=(0, 205), xticks=[0, 50, 100, 150, 200], xlabel=title)
         axes.grid(axis="y", color="#e5e5e5")
-    panels[0].set_yticks(range(len(SETTINGS)), [label(setting, chinese) for setting in SETTINGS])
+    panels[0].set_yticks(range(len(SETTINGS)), [NAMES.get(setting, setting) for setting in SETTINGS])
     panels[0].invert_yaxis()
     return figure
 
 
-def picture_of_games(results, chinese):
+def games(results):
     """The printed averages in the games that learn something, with both pairs of gamma and lambda."""
     figure, panels = plt.subplots(1, 2, figsize=(9.6, 3.4), layout="constrained")
     for number, setting in enumerate(GAMES):
         color, name = ("#e08a00", "γ 0.99, λ 0.95") if number % 2 else ("#1f4e8c", "γ 0.90, λ 0.97")
         draw_curves(panels[number // 2], results[setting], color, name)
-        panels[number // 2].set(title=setting.split()[0], xlabel="轮 (epoch)" if chinese else "epoch")
-    panels[0].set_ylabel("平均奖励" if chinese else "average reward")
+        panels[number // 2].set(title=setting.split()[0])
+    panels[0].set_ylabel("average reward · 平均奖励")
     panels[0].legend(loc="upper left", frameon=False)
     return figure
 
@@ -193,19 +174,13 @@ def draw(results, folder):
     style = {"svg.fonttype": "none", "svg.hashsalt": "ppo_cartpole", "font.family": "sans-serif"}
     with plt.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the browser has the Chinese ones
-        for name, picture in (
-            ("curves", picture_of_curves),
-            ("changes", picture_of_changes),
-            ("games", picture_of_games),
-        ):
-            for language in "en", "zh":
-                figure = picture(results, language == "zh")
-                for axes in figure.axes:
-                    axes.spines[["top", "right"]].set_visible(False)
-                figure.savefig(
-                    Path(folder, f"{name}-{language}.svg"), metadata={"Date": None, "Creator": None}
-                )
-                plt.close(figure)
+        for picture in curves, changes, games:
+            figure = picture(results)
+            for axes in figure.axes:
+                axes.spines[["top", "right"]].set_visible(False)
+            path = Path(folder, f"{picture.__name__}.svg")
+            figure.savefig(path, metadata={"Date": None, "Creator": None})
+            plt.close(figure)
 
 
 def main():
@@ -224,7 +199,7 @@ def main():
     results = json.loads(RESULTS.read_text("ascii"))
     matplotlib.use("svg")
     draw(results, PICTURES)
-    print(table_of(results, chinese=False), table_of(results, chinese=True), sep="\n\n")
+    print(table_of(results))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Training as a whole, replayed in NumPy from the actions it took; order, seeds, breaks, other games."""
 
-import re
 import threading
 from types import SimpleNamespace
 
@@ -8,7 +7,6 @@ import gym
 import numpy as np
 import pytest
 import reference
-import tensorflow as tf
 from helpers import SOURCE, averages, decode, load, logged, run_here
 from reference import forward, log_probability
 
@@ -151,34 +149,24 @@ def test_training_starts_anew_after_it_broke_off():
 
 def test_what_is_logged_and_that_broken_numbers_end_the_training(ppo, tmp_path):
     buffer, ppo.output_dir, rng = ppo.buffer, str(tmp_path), np.random.default_rng(0)
-    for array in (
-        buffer.observation_buffer,
-        buffer.return_buffer,
-        buffer.value_buffer,
-        buffer.logprobability_buffer,
-    ):
+    for name in "observation", "return", "value", "logprobability":
+        array = getattr(buffer, f"{name}_buffer")
         array[:] = rng.normal(size=array.shape)
     with ppo.open_log().as_default():
         ppo.write_log(7, 21.5, np.float32(0.25), 3)
-        for kl in np.nan, np.inf:
+        for kl, value in (np.nan, 0), (np.inf, 0), (0.25, np.nan):
+            returns = buffer.return_buffer.copy()
+            buffer.return_buffer[0] += value
             with pytest.raises(FloatingPointError, match="broke down in epoch 8"):
                 ppo.write_log(8, 21.5, np.float32(kl), 3)
-        buffer.return_buffer[0] = np.nan
-        with pytest.raises(FloatingPointError):
-            ppo.write_log(9, 21.5, np.float32(0.25), 3)
-        buffer.return_buffer[0] = 0
-    returns, values = buffer.return_buffer.astype(float), buffer.value_buffer
+            buffer.return_buffer[:] = returns
     predicted = forward(reference.layers_of(ppo.critic), buffer.observation_buffer)[-1][:, 0]
-    log = {name: figures[0] for name, figures in logged(tmp_path).items()}
     expected = {"average reward": 21.5, "KL": 0.25, "policy iterations": 3}
     expected["entropy"] = -np.mean(buffer.logprobability_buffer)
-    assert {name: log[name] for name in expected} == {
-        name: (7, pytest.approx(v)) for name, v in expected.items()
-    }
-    assert log["value loss"][1] == pytest.approx(np.mean((returns - predicted) ** 2), rel=0.01)
-    assert log["explained variance"][1] == pytest.approx(
-        1 - np.var(returns - values) / np.var(returns), rel=0.01
-    )
+    expected["value loss"] = np.mean((returns - predicted) ** 2)
+    expected["explained variance"] = 1 - np.var(returns - buffer.value_buffer) / np.var(returns)
+    log = {name: figures[0] for name, figures in logged(tmp_path).items()}
+    assert log == {name: (7, pytest.approx(value, rel=1e-4)) for name, value in expected.items()}
 
 
 def test_the_main_thread_draws_and_nothing_is_retraced():
@@ -231,14 +219,3 @@ def test_a_readers_wrapper_may_scale_observations_to_float64(tmp_path):
     line = 'env = gym.make("CartPole-v0")\n'
     wrapped = f"{line}env = gym.wrappers.TransformObservation(env, lambda o: o.astype(np.float64) / 2)\n"
     assert run_here(*SMALL, "--output-dir", tmp_path, source=SOURCE.replace(line, wrapped)).code is None
-
-
-def test_a_readers_mistake_in_step_is_shown_with_its_line(tmp_path):
-    source = SOURCE.replace(
-        "observation_new, reward, done, _ = env.step", "observation_new, reward, dnoe, _ = env.step"
-    )
-    with pytest.raises(tf.errors.OpError) as error:
-        run_here(*SMALL, "--output-dir", tmp_path, source=source)
-    traceback = str(error.value)
-    assert "NameError: name 'done' is not defined" in traceback
-    assert re.search(r'ppo_cartpole.py", line \d+, in step\n    return ', traceback)
