@@ -8,7 +8,7 @@ PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a
 打折；预测叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。比预测好多少，就是动作的优势 Â。
 每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再用全部 5000 步更新两个网络，各几十次：优势为正的
 动作，概率增大；为负的，概率减小。更新一次，数据就是旧策略的了，普通的策略梯度只能扔掉。PPO 继续使用，但不许
-策略走远：裁剪使动作的概率改变 20% 以后，再变也没有好处；KL 散度，即新旧策略的差别，太大就停止更新 actor。
+策略走远：裁剪使新旧概率之比超出 0.8 到 1.2 以后，再变也没有好处；KL 散度，即新旧策略的差别，太大就停下。
 打印的“平均奖励”是每局的平均步数，从 20 左右升到 190 上下，最多 200；R 打折，不超过 10。
 
 "The tutorial" is a Chinese one that this file follows; "Differs" and "Tutorial error" are for its readers. To
@@ -22,9 +22,9 @@ An epoch here is one round of playing and learning. The current policy plays 500
 are computed, and both networks are updated dozens of times, each time with all 5000: actions with a positive
 advantage become more likely, those with a negative one less likely. After one update, the data are those of
 an old policy, and a plain policy gradient would have to discard them. PPO goes on, but stays near the old
-policy: clipping leaves no gain in changing an action's probability by more than 20 %, and when the KL
-divergence, a measure of how different both policies are, is too large, the actor's updates end.
-The average reward, the mean length of an episode, rises from 20 to about 190, at most 200; R stays below 10.
+policy: clipping leaves nothing to gain once an action is 1.2 or 0.8 times as likely as before, and when the
+KL divergence, a measure of how different both policies are, is too large, the actor's updates end.
+The printed average reward, an episode's mean length, rises from 20 to about 190 of 200; R stays below 10.
 
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
@@ -77,13 +77,13 @@ from tqdm import tqdm
 
 steps_per_epoch = 5000  # 每轮采样的步数 · steps in each epoch
 epochs = 20  # 训练的轮数 · number of epochs
-gamma = 0.90  # 折扣因子 γ：k 步以后的奖励乘 γᵏ · discount γ: a reward k steps later counts γᵏ
+gamma = 0.90  # 折扣因子 γ，见 (1)；原文实际用 0.99 · discount factor γ, see (1); the tutorial used 0.99
 clip_ratio = 0.2  # 裁剪范围 ε，见 (6) · clipping range ε, see (6)
 policy_learning_rate = 3e-4  # actor 的学习率 · learning rate of the actor
 value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of the critic
 train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
-lam = 0.97  # 优势的 λ，见 (2) · λ of the advantages, see (2)
+lam = 0.97  # 优势的 λ，见 (2)；原文实际用 0.95 · λ of the advantages, see (2); the tutorial used 0.95
 target_kl = 0.01  # KL 超过它的 1.5 倍，actor 停止更新，见 (6) · actor updates end at KL > 1.5 × this, see (6)
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
@@ -189,8 +189,8 @@ class Buffer:
         after it counts, too: 0.8 + 0.873 × (−1) ≈ −0.07.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
-        rewards = np.append(self.reward_buffer[path_slice], last_value)
-        values = np.append(self.value_buffer[path_slice], last_value)
+        rewards = np.append(self.reward_buffer[path_slice], last_value)  # r[0], …, r[T−1], R[T]
+        values = np.append(self.value_buffer[path_slice], last_value)  # V(s[0]), …, V(s[T])
         deltas = rewards[:-1] + self.gamma * values[1:] - values[:-1]
         self.advantage_buffer[path_slice] = discounted_cumulative_sums(deltas, self.gamma * self.lam)
         self.return_buffer[path_slice] = discounted_cumulative_sums(rewards, self.gamma)[:-1]
@@ -234,8 +234,8 @@ def logprobabilities(logits, a):
 
 
 # (5) 采样动作 · Sample an action
-# @tf.function 把函数编成计算图：第一次调用时，运行它，记下 TensorFlow 的运算；以后只重做这些运算，更快。
-# @tf.function makes a graph of a function: the first call records its operations, later calls repeat them.
+# @tf.function 把函数编成计算图：第一次调用时记下其中的运算（clip_ratio 等数值也固定了），以后只重做它们。
+# @tf.function makes a graph of a function: the first call fixes its operations and numbers (clip_ratio).
 @tf.function
 def sample_action(observation):
     """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
@@ -253,28 +253,30 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)) → max,  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old，π_old 是采样时的策略。
-    概率比 ρ：策略梯度最大化 mean(Â log π(a|s))，像加权的分类：Â 为正，动作 a 的概率增大；为负，减小。但这要求
-    动作由现在的 π 抽取，而数据是 π_old 抽的。乘以 ρ 就能弥补（重要性采样）：概率变成两倍的动作，算两份。
-    第一次更新时 π = π_old，∇ρ = ∇π / π_old = ∇log π，正是策略梯度。
+    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old。
+    概率比 ρ：π_old 是玩这一轮时的策略，π 是现在的。普通的策略梯度最大化 mean(Â log π(a|s))，像分类：抽到的
+    动作当标签，Â 当权重，为正就增大它的概率，为负就减小。但这只对 π 自己抽的动作成立，所以每个梯度 Â ∇log π
+    要乘以 ρ（重要性采样）：现在概率是当时两倍的动作，算两份。因为 ρ ∇log π = ∇ρ，目标就成了 ρÂ。
     裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就是
-    走够了：min 取裁剪过的那一项，它是常数，梯度为 0，这个样本不再起作用（例 B、D，ε = 0.2）。走反了，min 取
-    ρÂ，梯度还在，把 ρ 拉回来（例 C、E）。
-    KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；两个策略相同就是 0，差别越大越大。要看它，
-    是因为各样本共用一个网络，别的样本仍会推动裁剪过的 ρ。KL 不会是负数，由样本估计的值却可能是。
+    走够了：min 取裁剪过的那一项，是常数，梯度为 0，不再起作用（例 B、D，ε = 0.2）。走反了，min 取 ρÂ，把 ρ
+    拉回来（C、E）。
+    KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；相同就是 0，差别越大越大。要看它，因为各样本
+    共用一个网络，别的样本仍会推动裁剪过的 ρ；太大，update 就停止（论文没有，但常见）。KL 不为负，估计值却可能
+    是。
 
     Update the actor once, with all the data; return a KL estimate. logprobability_buffer is log π_old.
-    Ratio ρ: a plain policy gradient maximises mean(Â log π(a|s)): an action becomes more likely if Â > 0,
-    less likely if Â < 0. But its actions must be drawn by the present π, and these were drawn by π_old.
-    Multiplying by ρ makes up for that (importance sampling): an action that is now twice as likely counts
-    twice. At the first update π = π_old, and ∇ρ = ∇π / π_old = ∇log π: it is the plain policy gradient.
+    Ratio ρ: π_old is the policy that played this epoch, π the present one. A plain policy gradient maximises
+    mean(Â log π(a|s)). It is like classification, with the action taken as the label and Â as its weight: the
+    action becomes more likely if Â > 0, less likely if Â < 0. But it holds only for actions drawn by π
+    itself, so each gradient Â ∇log π is multiplied by ρ (importance sampling): an action that is now twice as
+    likely counts twice. And as ρ ∇log π = ∇ρ, the objective becomes ρÂ.
     Clip and min: the states, too, were reached by π_old, so the further ρ is from 1, the less reliable the
     data. Once ρ is above 1+ε with Â > 0, or below 1−ε with Â < 0, the min is the clipped term. This is a
     constant, its gradient is 0, and the sample has no more effect (rows B and D, ε = 0.2). If ρ moved the
     other way, the min is ρÂ, whose gradient pulls it back (rows C and E).
     KL divergence: the mean of log π_old − log π over actions drawn by π_old, 0 if the policies are equal,
-    larger the more they differ. It is needed because all samples share one network: others may still move a
-    clipped ρ. The KL is never negative, but this estimate from samples may be.
+    else larger. It is needed because all samples share one network: others may still move a clipped ρ. At a
+    large KL, `update` stops: common, but not in the paper. The KL is never negative; its estimate may be.
 
     A  Â =  2, ρ = 1.1: min( 2.2,  2.2) =  2.2    在 1±ε 以内，不裁剪 · within 1±ε: not clipped
     B  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
@@ -284,14 +286,14 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 不用 clip，直接用上限或下限：A、C、E 的第二项成了 2.4、2.4、−1.6，但 min 取第一项，结果相同。
-        # The limit itself, not the clip: in A, C, E the second term is 2.4, 2.4, −1.6; the min is the first.
-        # 原文有误：“带权重裁剪”，裁剪的是 ρ。· Tutorial error: it says that weights are clipped.
+        # 不用 clip，直接用它的上限或下限。A、C、E 因此与上面不同，但那里 min 都取 ρÂ，结果一样。
+        # Instead of clip(ρ) Â, its limit itself. That differs in A, C and E, but there the min is ρÂ anyway.
+        # 原文有误：说“带权重裁剪”，其实裁剪的是 ρ。· Tutorial error: it says that weights are clipped.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
         )
         # 优化器求最小，所以取负。· Negated, because optimizers minimise.
-        # 原文有误：“交集和”，是较小者的平均值。· Tutorial error: it says "sum of the intersection".
+        # 原文有误：说“交集和”，其实是较小者的平均值。· Tutorial error: it says "sum of the intersection".
         policy_loss = -tf.reduce_mean(tf.minimum(ratio * advantage_buffer, min_advantage))
     policy_grads = tape.gradient(policy_loss, actor.trainable_variables)
     policy_optimizer.apply_gradients(zip(policy_grads, actor.trainable_variables))
@@ -307,7 +309,7 @@ def train_value_function(observation_buffer, return_buffer):
 
     用整批数据更新一次 critic。· Update the critic once, with all the data.
     """
-    # 原文有误：“平均回报”，是每步各自的回报。· Tutorial error: it says "mean return"; R is each step's own.
+    # 原文有误：说“平均回报”，其实 R 是每步各自的。· Tutorial error: "mean return"; R is each step's own.
     with tf.GradientTape() as tape:
         value_loss = tf.reduce_mean((return_buffer - critic(observation_buffer)) ** 2)
     value_grads = tape.gradient(value_loss, critic.trainable_variables)
@@ -323,11 +325,11 @@ observation_dimensions = env.observation_space.shape[0]
 num_actions = env.action_space.n
 # 与原文不同：传入 gamma 和 lam。原文没有传，实际用的是 0.99 和 0.95。
 # Differs: gamma and lam are passed on. The tutorial's are not: it ran with 0.99 and 0.95.
-# 原文有误：不存下一个观测和 done。· Tutorial error: it says that next observation and done are stored.
+# 原文有误：说还存下一个观测和 done，其实不存。· Tutorial error: next observation, done are not stored.
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
-# 原文有误：“概率分布的对数”，其实是 logits。· Tutorial error: it says that these are log-probabilities.
+# 原文有误：说“概率分布的对数”，其实是 logits，见 (4)。· Logits, see (4). Tutorial error: "logarithms".
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
 # 变成 (batch,)，否则 R − V 会广播成 (batch, batch)。· To (batch,), or R − V would be (batch, batch).
@@ -369,15 +371,15 @@ def record_gif(name):
 #     buffer.get                                                     train
 #     for _: train_policy, if kl > 1.5 * target_kl: break            update
 #     for _: train_value_function                                    update
-#     print                                                          train
+#     print: sum of rewards / num_episodes                           train
 # 原文的 env.step 在 critic 之前，结果相同。· The tutorial has env.step before critic, with the same results.
-# 每次从 Python 进入 TensorFlow，比网络本身的计算还费时，所以 rollout 编成一张图，每轮只进入一次。读的时候，
-# 可以当作普通的 Python，把 in_python(step, …) 看成 step(…)：t 和 done 是张量，所以 TensorFlow 把 for 和 if 也
-# 放进图里，每步都执行；step 和 finish 是普通的 Python，图每次都按这里的顺序调用它们。
-# Each call from Python into TensorFlow takes longer than the networks' computation, so rollout is compiled
-# into a graph that is called once an epoch. Read it as plain Python, and in_python(step, …) as step(…): t and
-# done are tensors, so TensorFlow puts `for` and `if` into the graph, where they run at every step; step and
-# finish are plain Python functions, which the graph calls each time, in the order written.
+# 只学 PPO，就把 in_python(step, …) 看成 step(…)，跳过这一段。每次从 Python 进入 TensorFlow，比网络本身的计算
+# 还费时，所以 rollout 编成一张图，每轮只进入一次。t 和 done 是张量，所以 TensorFlow (AutoGraph) 把 for 和 if
+# 也放进图里，每步都执行；step 和 finish 是普通的 Python，图每次都按这里的顺序调用它们。
+# To learn PPO, read in_python(step, …) as step(…), and skip this. Each call from Python into TensorFlow takes
+# longer than the networks' computation, so rollout is compiled into a graph that is called once an epoch. As
+# t and done are tensors, TensorFlow (AutoGraph) puts `for` and `if` into the graph, too, and they run at
+# every step. step and finish are plain Python; the graph calls them each time, in the order written.
 def train():
     """训练；遇到 inf 或 NaN，抛出 FloatingPointError。· Train; FloatingPointError at inf or NaN."""
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
@@ -386,7 +388,7 @@ def train():
     env.seed(seed)
     observation = np.float32(env.reset().reshape(1, -1))
     for epoch in tqdm(range(epochs)):
-        observation, num_episodes = play(observation)  # 存满 buffer · fills buffer
+        observation, num_episodes = play(observation)  # rollout：存满 buffer · fills buffer
         # 总奖励 ÷ 局数，即每局的平均步数，不打折；采满时没玩完的也算一局。
         # Total reward / episodes: their mean length, undiscounted. One that is cut off counts as whole.
         average_reward = np.sum(buffer.reward_buffer, dtype=float) / int(num_episodes)
@@ -427,9 +429,8 @@ def step(observation, action, value_t, logprobability_t):
 
 
 def finish(done, value):
-    """结束一条轨迹，另开一局；返回它的第一个状态（False 只因 in_python 要两个结果）。
-    End a trajectory, start an episode; return its first state (and False, only because in_python takes two).
-    """
+    """结束一条轨迹，另开一局；像 step 一样返回。· End a trajectory, start an episode; return the same as
+    step."""
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
     # As in the tutorial, step 200 is treated as a fall: 0. The pole still stands: V(s′) would be better.
     last_value = 0 if done else value

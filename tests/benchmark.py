@@ -1,8 +1,4 @@
-"""How fast is it? The script's training beside the article's, in one run.
-
-`python tests/benchmark.py` trains both ways one after the other, with the same networks, updates and steps,
-and prints seconds an epoch. The article's way gets what it would get: TensorFlow's own choices.
-"""
+"""How fast is it? Train the article's way, with TensorFlow's own choices, then ours; print the ratio."""
 
 import argparse
 import os

@@ -115,24 +115,23 @@ def table_of(results):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def draw_curves(axes, runs, color, name):
-    """Draw each seed's printed averages, thin, and their median."""
-    curves = np.array([run["curve"] for run in runs])
-    epochs = np.arange(1, curves.shape[1] + 1)
-    axes.plot(epochs, curves.T, color=color, alpha=0.35, linewidth=0.8)
-    axes.plot(epochs, np.median(curves, axis=0), color=color, linewidth=2.5, label=name)
-    axes.set(xlim=(0.5, len(epochs) + 0.5), xticks=[1, 5, 10, 15, 20], xlabel="epoch · 轮")
-
-
 def curves(results):
-    """The printed averages of ten seeds, and the article's."""
-    figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
-    draw_curves(axes, results[""], "#1f4e8c", "ten seeds, median · 十个种子，中位数")
+    """The printed averages of ten seeds, thin, and their median, by game; and the article's printout."""
+    figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.4), layout="constrained")
+    for axes, game in zip(panels, ("CartPole-v0", "CartPole-v1", "Acrobot-v1"), strict=True):
+        for options, color in ("", "#1f4e8c"), (TUTORIALS, "#e08a00"):
+            runs = results[f"{game.replace('CartPole-v0', '')} {options}".strip()]
+            averages = np.array([run["curve"] for run in runs])
+            epochs = np.arange(1, averages.shape[1] + 1)
+            axes.plot(epochs, averages.T, color=color, alpha=0.35, linewidth=0.8)
+            label = "γ 0.99, λ 0.95" if options else "γ 0.90, λ 0.97"
+            axes.plot(epochs, np.median(averages, axis=0), color=color, linewidth=2.5, label=label)
+        axes.set(title=game, xlabel="epoch · 轮", xlim=(0.5, 20.5), xticks=[1, 5, 10, 15, 20])
     printed = [5000 / trajectories for trajectories in ARTICLE.values()]
     style = {"color": "#d1495b", "markeredgecolor": "white", "label": "the tutorial · 原文"}
-    axes.plot(list(ARTICLE), printed, "D", **style)
-    axes.set(ylim=(0, 205), ylabel="average reward · 平均奖励")
-    axes.legend(loc="lower right", frameon=False)
+    panels[0].plot(list(ARTICLE), printed, "D", **style)
+    panels[0].set(ylim=(0, 205), ylabel="average reward · 平均奖励")
+    panels[0].legend(loc="lower right", frameon=False)
     return figure
 
 
@@ -157,24 +156,12 @@ def changes(results):
     return figure
 
 
-def games(results):
-    """The printed averages in the games that learn something, with both pairs of gamma and lambda."""
-    figure, panels = plt.subplots(1, 2, figsize=(9.6, 3.4), layout="constrained")
-    for number, setting in enumerate(GAMES):
-        color, name = ("#e08a00", "γ 0.99, λ 0.95") if number % 2 else ("#1f4e8c", "γ 0.90, λ 0.97")
-        draw_curves(panels[number // 2], results[setting], color, name)
-        panels[number // 2].set(title=setting.split()[0])
-    panels[0].set_ylabel("average reward · 平均奖励")
-    panels[0].legend(loc="upper left", frameon=False)
-    return figure
-
-
 def draw(results, folder):
     """Draw README's pictures into a folder, as SVG, text as text."""
     style = {"svg.fonttype": "none", "svg.hashsalt": "ppo_cartpole", "font.family": "sans-serif"}
     with plt.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the browser has the Chinese ones
-        for picture in curves, changes, games:
+        for picture in curves, changes:
             figure = picture(results)
             for axes in figure.axes:
                 axes.spines[["top", "right"]].set_visible(False)

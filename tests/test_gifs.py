@@ -68,19 +68,6 @@ def test_every_recording_starts_alike(ppo):
     assert np.any(ppo.record_gif("other.gif")[0] != first)  # a start of its own
 
 
-def test_the_recorded_actions_are_sampled_in_whole_episodes(tmp_path):
-    ppo = load(steps_per_epoch=1, output_dir=str(tmp_path))
-    ppo.actor.layers[-1].kernel.assign(tf.zeros((64, 2)))  # blind, so that the likelier action
-    ppo.actor.layers[-1].bias.assign(np.log([0.4, 0.6]))  # is always the same
-    actions, step = [], ppo.env.step
-    ppo.env.step = lambda action: actions.append(int(action)) or step(action)
-    ppo.env.render = lambda mode: np.zeros((2, 2, 3), np.uint8)
-    for _ in range(50):
-        ppo.record_gif("episode.gif")
-    assert len(actions) > 50, "cut off by few steps an epoch"
-    assert abs(np.mean(actions) - 0.6) < 5 * np.sqrt(0.4 * 0.6 / len(actions))
-
-
 @pytest.mark.parametrize("height, width", [(400, 600), (500, 500), (301, 777)])
 def test_side_by_side_shows_both_episodes(ppo, height, width):
     """The shorter one stays at its last picture; each picture, of whatever size, gets 300 x 200 pixels."""

@@ -22,22 +22,21 @@ def setup(tmp_path):
     return SourceFileLoader("setup", str(tmp_path / ".setup.py")).load_module()
 
 
-BEST = [  # the versions that the running Python, those on the path and those of py have, and what is taken
-    ({"running": "3.10", "python3.11": "3.11"}, "running"),
-    ({"running": "3.11", "python3.10": "3.10"}, "python3.10"),
-    ({"running": "", "py -3.10": "3.10", "python3.11": "3.11"}, "py -3.10"),
-    ({"running": "3.13", "python3.10": "3.12", "py -3.11": "3.11"}, "py -3.11"),
-]
+BEST = {  # what the running Python, one on the path or one of py has, and what is taken
+    "running": {"running": "3.10", "python3.11": "3.11"},
+    "python3.10": {"running": "3.11", "python3.10": "3.10"},
+    "py -3.10": {"running": "", "py -3.10": "3.10", "python3.11": "3.11"},
+    "py -3.11": {"running": "3.13", "python3.10": "3.12", "py -3.11": "3.11"},
+}
 
 
 def test_a_python_at_hand_is_taken_3_10_first(setup, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(sys, "executable", "running")
     monkeypatch.setenv("PYENV_VERSION", "3.8")
-    for pythons, taken in BEST:
-        setup.examine = lambda *command, p=pythons: p.get(
-            " ".join(command).replace(sys.executable, "running")
-        )
-        assert " ".join(setup.find_python(["3.10", "3.11"])).replace(sys.executable, "running") == taken
+    for taken, pythons in BEST.items():
+        setup.examine = lambda *command, pythons=pythons: pythons.get(" ".join(command))
+        assert " ".join(setup.find_python(["3.10", "3.11"])) == taken
 
 
 def test_what_a_python_must_have(setup):

@@ -95,6 +95,8 @@ def test_training_is_what_the_papers_say(capsys, values, limit, live):
 
 def test_it_is_the_articles_loop_to_the_last_digit():
     ours = load(steps_per_epoch=700, epochs=3)
+    ours.buffer.pointer, ours.buffer.trajectory_start_index = 24, 20  # an earlier training broke off
+    ours.buffer.advantage_buffer[:] = np.nan
     ours.train()
     theirs = load(steps_per_epoch=700, epochs=3)
     theirs.env.seed(theirs.seed)
@@ -130,21 +132,6 @@ def test_the_graph_plays_in_the_articles_order():
         type(value) is int and value == 0 for value in last_values[:-1]
     )  # as the article's: float64 sums
     assert last_values[-1].dtype == np.float32 and last_values[-1] != 0  # cut off: V
-
-
-def test_an_episode_ends_with_step_200(ppo):
-    observation, steps, done = ppo.env.reset(), 0, False
-    while not done:  # push to where the pole leans and turns: it stays up
-        observation, _, done, _ = ppo.env.step(int(observation[2] + observation[3] > 0))
-        steps += 1
-    assert steps == 200
-
-
-def test_training_starts_anew_after_it_broke_off():
-    ppo = load(steps_per_epoch=30, epochs=1)
-    ppo.buffer.pointer, ppo.buffer.trajectory_start_index = 24, 20
-    ppo.buffer.advantage_buffer[:] = np.nan
-    ppo.train()
 
 
 def test_what_is_logged_and_that_broken_numbers_end_the_training(ppo, tmp_path):
@@ -205,17 +192,12 @@ def test_the_same_seed_gives_the_same_run_and_every_hyperparameter_another(tmp_p
     "game, average", [("Acrobot-v1", -40), ("MountainCar-v0", -40), ("CartPole-v1", None)]
 )
 def test_other_games_with_pictures_of_any_size(tmp_path, game, average):
-    """Episodes of 40 steps at most, each step rewarded with -1 but in CartPole: pictures take long."""
+    """Episodes of 40 steps at most, as pictures take long; a reader's wrapper makes observations float64."""
     short = f'gym.wrappers.TimeLimit(gym.make("{game}").unwrapped, 40)'
+    short = f"gym.wrappers.TransformObservation({short}, np.float64)"
     options = "--epochs", 1, "--steps-per-epoch", 120, "--output-dir", tmp_path
     process = run_here(*options, source=SOURCE.replace('gym.make("CartPole-v0")', short))
     (printed,) = averages(process.output.splitlines())
     assert printed == average if average else 9 < printed <= 40
     gifs = [decode(path) for path in tmp_path.glob("*.gif")]
     assert len(gifs) == 3 and all(len(pictures) > 28 for pictures in gifs)
-
-
-def test_a_readers_wrapper_may_scale_observations_to_float64(tmp_path):
-    line = 'env = gym.make("CartPole-v0")\n'
-    wrapped = f"{line}env = gym.wrappers.TransformObservation(env, lambda o: o.astype(np.float64) / 2)\n"
-    assert run_here(*SMALL, "--output-dir", tmp_path, source=SOURCE.replace(line, wrapped)).code is None
