@@ -261,8 +261,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     走够了：min 取裁剪过的那一项，是常数，梯度为 0，不再起作用（例 B、D，ε = 0.2）。走反了，min 取 ρÂ，把 ρ
     拉回来（C、E）。
     KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；相同就是 0，差别越大越大。要看它，因为各样本
-    共用一个网络，别的样本仍会推动裁剪过的 ρ；太大，update 就停止（论文没有，但常见）。KL 不为负，估计值却可能
-    是。
+    共用一个网络，别的样本仍会推动裁剪过的 ρ；太大，update 就停止（论文没有，但常见）。KL 不为负，估计值未必。
 
     Update the actor once, with all the data; return a KL estimate. logprobability_buffer is log π_old.
     Ratio ρ: π_old is the policy that played this epoch, π the present one. A plain policy gradient maximises
@@ -429,8 +428,7 @@ def step(observation, action, value_t, logprobability_t):
 
 
 def finish(done, value):
-    """结束一条轨迹，另开一局；像 step 一样返回。· End a trajectory, start an episode; return the same as
-    step."""
+    """结束一条轨迹，另开一局；像 step 一样返回。· End a trajectory, start an episode; return as step does."""
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
     # As in the tutorial, step 200 is treated as a fall: 0. The pole still stands: V(s′) would be better.
     last_value = 0 if done else value
