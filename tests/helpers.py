@@ -30,7 +30,9 @@ def edited(**values):
     """The script with other hyperparameters, as a reader edits them."""
     source = SOURCE
     for name, value in values.items():
-        source, count = re.subn(rf"^{name} = .*", lambda _, line=f"{name} = {value!r}": line, source, flags=re.M)
+        source, count = re.subn(
+            rf"^{name} = .*", lambda _, line=f"{name} = {value!r}": line, source, flags=re.M
+        )
         assert count == 1, name
     return source
 

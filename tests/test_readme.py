@@ -76,8 +76,6 @@ def test_links_and_files_are_there():
 
 def test_the_pictures_are_drawn_from_the_results(tmp_path):
     study.draw(RESULTS, tmp_path)
-    for path in tmp_path.iterdir():
-        assert path.read_bytes() == (study.PICTURES / path.name).read_bytes(), (
-            f"{path.name}: of other results"
-        )
+    for path in tmp_path.iterdir():  # as text: Windows ends lines otherwise
+        assert path.read_text("utf-8") == (study.PICTURES / path.name).read_text("utf-8"), path.name
         assert f"](outputs/example/{path.name})" in README
