@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
+from helpers import load
 from reference import advantages_by_definition, discounted, returns_by_definition
+
+
+@pytest.fixture(scope="module")
+def ppo():
+    """One for all tests here."""
+    return load()
 
 
 @pytest.mark.parametrize("discount", [0, 0.3, 0.9, 1])

@@ -10,6 +10,12 @@ from helpers import load
 from tensorflow import keras
 
 
+@pytest.fixture(scope="module")
+def ppo():
+    """One for all tests here."""
+    return load()
+
+
 class Logits:
     """Stands in for the actor: its logits are its only weights, whatever it observes."""
 

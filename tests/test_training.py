@@ -168,10 +168,10 @@ def test_the_main_thread_draws_and_nothing_is_retraced():
     assert traces == [traces[0]] * 4 and traces[0][:2] == [1, 1] and all(traces[0])  # they run as graphs
 
 
-SMALL = "--no-gif --steps-per-epoch 300 --epochs 2 --train-policy-iterations 20 --train-value-iterations 20"
+SMALL = "--no-gif --steps-per-epoch 200 --epochs 2 --train-policy-iterations 9 --train-value-iterations 9"
 SMALL = SMALL.split()
-# Each must show in 600 steps. The replay above checks gamma, lam, clip_ratio and the learning rates.
-OTHER = ["--steps-per-epoch 301", "--epochs 3", "--train-policy-iterations 1", "--train-value-iterations 19"]
+# Each must show in 400 steps. The replay above checks gamma, lam, clip_ratio and the learning rates.
+OTHER = ["--steps-per-epoch 201", "--epochs 3", "--train-policy-iterations 1", "--train-value-iterations 8"]
 OTHER += ["--target-kl 1e-6", "--hidden-sizes 32 32", "--seed 1"]
 
 
