@@ -3,29 +3,26 @@
 
 “原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和函数名都照它；“与原文不同”“原文有误”供对照。
 初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
-
 PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即今后奖励的和，越远越
 打折；预测叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。比预测好多少，就是动作的优势 Â。
-每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再用全部 5000 步更新两个网络，各几十次：优势为正的
-动作，概率增大；为负的，概率减小。更新一次，数据就是旧策略的了，普通的策略梯度只能扔掉。PPO 继续使用，但不许
-策略走远：裁剪使新旧概率之比超出 0.8 到 1.2 以后，再变也没有好处；KL 散度，即新旧策略的差别，太大就停下。
+每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再用全部数据更新两个网络几十次：优势为正的动作，概率
+增大；为负的，概率减小。更新一次，数据就是旧策略的了，策略梯度只能扔掉。PPO 继续使用，但不许策略走远：裁剪使好
+的动作概率增到 1.2 倍、坏的减到 0.8 倍以后，再变没有好处；KL 散度，即新旧策略的差别，太大就停。
 打印的“平均奖励”是每局的平均步数，从 20 左右升到 190 上下，最多 200；R 打折，不超过 10。
 
 "The tutorial" is a Chinese one that this file follows; "Differs" and "Tutorial error" are for its readers. To
 learn PPO, read About CartPole, Hyperparameters, Model definition, Game and networks, and Training.
-
 PPO trains two small networks. The actor is the policy π(a|s): the probability of taking action a in state s.
 The critic predicts the return R, the sum of the rewards to come, later ones counting less; its prediction is
 the value V(s). Why two: a good outcome may be due to a good action, or just to a good state. An action's
 advantage Â is how much better the outcome was than the critic predicted.
 An epoch here is one round of playing and learning. The current policy plays 5000 new steps, R and Â of each
 are computed, and both networks are updated dozens of times, each time with all 5000: actions with a positive
-advantage become more likely, those with a negative one less likely. After one update, the data are those of
-an old policy, and a plain policy gradient would have to discard them. PPO goes on, but stays near the old
-policy: clipping leaves nothing to gain once an action is 1.2 or 0.8 times as likely as before, and when the
-KL divergence, a measure of how different both policies are, is too large, the actor's updates end.
+advantage become more likely, those with a negative one less likely. After one update, the data are an old
+policy's, and a plain policy gradient would have to discard them. PPO goes on, but stays near the old policy:
+clipping leaves nothing to gain once a good action is 1.2 times, or a bad one 0.8 times, as likely as before,
+and when the KL divergence, a measure of how different both policies are, is large, its updates end.
 The printed average reward, an episode's mean length, rises from 20 to about 190 of 200; R stays below 10.
-
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
 
@@ -99,10 +96,14 @@ hyperparameters = """steps_per_epoch epochs gamma clip_ratio policy_learning_rat
 # ==== 命令行（原文没有，可以跳过）· Command line (not in the tutorial; may be skipped) ======
 def read_options():
     """读取命令行，如 --gamma 0.99 --no-gif；值不合理就退出。· Read the command line; end at a bad value."""
+    whole = "steps_per_epoch epochs train_policy_iterations train_value_iterations hidden_sizes".split()
+    rates = "clip_ratio target_kl policy_learning_rate value_function_learning_rate".split()
+    limits = dict.fromkeys(whole, (1, 1e30)) | dict.fromkeys(rates, (1e-30, 1e30))
+    limits |= {"gamma": (0, 1), "lam": (0, 1), "seed": (0, 2**32 - 1)}
     parser = ArgumentParser(usage=SUPPRESS, formatter_class=ArgumentDefaultsHelpFormatter)
     for name in hyperparameters.split():
         default = globals()[name]
-        kind = {"type": float if name in ("gamma", "lam") else type(default)}
+        kind = {"type": float if name in [*rates, "gamma", "lam"] else type(default)}
         if isinstance(default, bool):
             kind = {"action": BooleanOptionalAction}
         elif isinstance(default, (tuple, list)):
@@ -110,11 +111,9 @@ def read_options():
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, help="see the file", **kind)
     options = vars(parser.parse_args())
     options["output_dir"] = os.path.expanduser(options["output_dir"]) or parser.error("output_dir is empty")
-    for name, value in options.items():
-        lowest = 0 if isinstance(value, float) or name == "seed" else 1
-        highest = 1 if name in ("gamma", "lam") else 1e30
-        if not isinstance(value, (bool, str)) and not all(lowest <= x <= highest for x in np.ravel(value)):
-            parser.error(f"{name} must be from {lowest} to {highest}, not {value}")
+    for name, (lowest, highest) in limits.items():
+        if not all(lowest <= number <= highest for number in np.ravel(options[name])):
+            parser.error(f"{name} must be from {lowest} to {highest}, not {options[name]}")
     return options
 
 
@@ -200,10 +199,10 @@ class Buffer:
         """Â ← (Â − mean Â) / std Â
 
         训练之初 V 接近 0，奖励都是 1，所以 Â 几乎都为正；整体的偏高与动作好坏无关，只增加噪声，所以减去
-        平均值。除以标准差，更新的大小就与奖励的大小无关。
+        平均值；此后 Â > 0 指比平均好。除以标准差，更新的大小就与奖励的大小无关。
         At first V is near 0 and all rewards are 1, so nearly every Â is positive. An offset common to all
-        says nothing about actions and only adds noise: subtract the mean. Divided by the standard deviation,
-        Â no longer depends on the scale of the rewards.
+        says nothing about actions and only adds noise: the mean is subtracted, and Â > 0 now means better
+        than average. Divided by the standard deviation, Â no longer depends on the scale of the rewards.
         """
         self.pointer, self.trajectory_start_index = 0, 0
         advantage_mean, advantage_std = np.mean(self.advantage_buffer), np.std(self.advantage_buffer)
@@ -240,8 +239,7 @@ def logprobabilities(logits, a):
 def sample_action(observation):
     """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
 
-    按概率抽取，概率小的动作也会试到（探索）。
-    The action is drawn with the policy's probabilities, so that unlikely ones are tried, too (exploration).
+    按概率抽取，概率小的也会试到（探索）。· Drawn at random, so that unlikely actions are tried (exploration).
     """
     logits = actor(observation)
     action = tf.squeeze(tf.random.categorical(logits, 1), axis=1)
@@ -257,11 +255,10 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     概率比 ρ：π_old 是玩这一轮时的策略，π 是现在的。普通的策略梯度最大化 mean(Â log π(a|s))，像分类：抽到的
     动作当标签，Â 当权重，为正就增大它的概率，为负就减小。但这只对 π 自己抽的动作成立，所以每个梯度 Â ∇log π
     要乘以 ρ（重要性采样）：现在概率是当时两倍的动作，算两份。因为 ρ ∇log π = ∇ρ，目标就成了 ρÂ。
-    裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就是
-    走够了：min 取裁剪过的那一项，是常数，梯度为 0，不再起作用（例 B、D，ε = 0.2）。走反了，min 取 ρÂ，把 ρ
-    拉回来（C、E）。
-    KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；相同就是 0，差别越大越大。要看它，因为各样本
-    共用一个网络，别的样本仍会推动裁剪过的 ρ；太大，update 就停止（论文没有，但常见）。KL 不为负，估计值未必。
+    裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就
+    走够了：min 取裁剪的一项，是常数，梯度为 0，不再起作用（B、D，ε = 0.2）。走反了，min 取 ρÂ，拉回来。
+    KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；相同就是 0，差别越大越大。要看它，因为样本共用
+    一个网络，别的样本仍会推动裁剪过的 ρ；KL 太大，就不再更新 actor（论文没有，但常见）。它的估计可能为负。
 
     Update the actor once, with all the data; return a KL estimate. logprobability_buffer is log π_old.
     Ratio ρ: π_old is the policy that played this epoch, π the present one. A plain policy gradient maximises
@@ -275,18 +272,18 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     other way, the min is ρÂ, whose gradient pulls it back (rows C and E).
     KL divergence: the mean of log π_old − log π over actions drawn by π_old, 0 if the policies are equal,
     else larger. It is needed because all samples share one network: others may still move a clipped ρ. At a
-    large KL, `update` stops: common, but not in the paper. The KL is never negative; its estimate may be.
+    large KL, the actor's updates end: common, but not in the paper. The KL is never negative; this may be.
 
     A  Â =  2, ρ = 1.1: min( 2.2,  2.2) =  2.2    在 1±ε 以内，不裁剪 · within 1±ε: not clipped
     B  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
-    C  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，使 ρ 增大 · the wrong way: raises ρ
+    C  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，拉回来 · the wrong way: pulled back
     D  Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    走够了，梯度为 0 · far enough: gradient 0
-    E  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，使 ρ 减小 · the wrong way: lowers ρ
+    E  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，拉回来 · the wrong way: pulled back
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
         # 不用 clip，直接用它的上限或下限。A、C、E 因此与上面不同，但那里 min 都取 ρÂ，结果一样。
-        # Instead of clip(ρ) Â, its limit itself. That differs in A, C and E, but there the min is ρÂ anyway.
+        # The most that clip(ρ) Â can be. That differs in A, C and E, but there the min is ρÂ anyway.
         # 原文有误：说“带权重裁剪”，其实裁剪的是 ρ。· Tutorial error: it says that weights are clipped.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
@@ -360,7 +357,6 @@ def record_gif(name):
 
 # ==== 模型训练 · Training ===================================================================
 # 原文的大循环，就是 PPO · The tutorial's loop, which is PPO        在这里 · Here
-# observation = env.reset()                                          train
 # for epoch in range(epochs):                                        train
 #     for t in range(steps_per_epoch):                               rollout
 #         sample_action, critic, logprobabilities                    rollout
@@ -372,13 +368,11 @@ def record_gif(name):
 #     for _: train_value_function                                    update
 #     print: sum of rewards / num_episodes                           train
 # 原文的 env.step 在 critic 之前，结果相同。· The tutorial has env.step before critic, with the same results.
-# 只学 PPO，就把 in_python(step, …) 看成 step(…)，跳过这一段。每次从 Python 进入 TensorFlow，比网络本身的计算
-# 还费时，所以 rollout 编成一张图，每轮只进入一次。t 和 done 是张量，所以 TensorFlow (AutoGraph) 把 for 和 if
-# 也放进图里，每步都执行；step 和 finish 是普通的 Python，图每次都按这里的顺序调用它们。
-# To learn PPO, read in_python(step, …) as step(…), and skip this. Each call from Python into TensorFlow takes
-# longer than the networks' computation, so rollout is compiled into a graph that is called once an epoch. As
-# t and done are tensors, TensorFlow (AutoGraph) puts `for` and `if` into the graph, too, and they run at
-# every step. step and finish are plain Python; the graph calls them each time, in the order written.
+# rollout 编成一张图，每轮只调用一次，因为从 Python 调用 TensorFlow，比网络的计算还费时。可以当普通的 Python
+# 读：t 和 done 是张量，for 和 if 也在图里，每步都执行 (AutoGraph)；@in_python 让图按顺序调用 step、finish。
+# rollout is compiled into a graph and called once an epoch, as each call from Python into TensorFlow takes
+# longer than the networks' computation. Read it as plain Python: t and done are tensors, so `for` and `if`
+# are in the graph, too, and run at every step (AutoGraph); @in_python lets it call step and finish, in order.
 def train():
     """训练；遇到 inf 或 NaN，抛出 FloatingPointError。· Train; FloatingPointError at inf or NaN."""
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
@@ -405,19 +399,25 @@ def rollout(observation):
         logits, action = sample_action(observation)
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
-        observation, done = in_python(step, observation, action, value_t, logprobability_t)  # s′
+        observation_new, done = step(observation, action, value_t, logprobability_t)
+        observation = observation_new
         if done or t == steps_per_epoch - 1:
-            observation, _ = in_python(finish, done, critic(observation))  # 新的一局 · a new episode
+            observation, _ = finish(done, critic(observation_new))  # 新的一局 · a new episode
             num_episodes += 1
     return observation, num_episodes
 
 
-def in_python(function, *arguments):
-    """从图里调用 Python 函数；reshape 补上图不知道的形状。· Call Python from a graph; reshape adds shapes."""
-    observation, done = tf.numpy_function(function, arguments, [tf.float32, tf.bool])
-    return tf.reshape(observation, (1, observation_dimensions)), tf.reshape(done, ())
+def in_python(function):
+    """装饰器：让图能调用 Python 函数；reshape 补上图不知道的形状。· Decorator: lets a graph call Python."""
+
+    def call(*arguments):
+        observation, done = tf.numpy_function(function, arguments, [tf.float32, tf.bool])
+        return tf.reshape(observation, (1, observation_dimensions)), tf.reshape(done, ())
+
+    return call
 
 
+@in_python
 def step(observation, action, value_t, logprobability_t):
     """走一步，存入 buffer；返回下一个状态和是否结束。· Take a step, store it; return next state and done."""
     if render:
@@ -427,6 +427,7 @@ def step(observation, action, value_t, logprobability_t):
     return np.float32(observation_new), bool(done)
 
 
+@in_python
 def finish(done, value):
     """结束一条轨迹，另开一局；像 step 一样返回。· End a trajectory, start an episode; return as step does."""
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。

@@ -80,6 +80,7 @@ def edited(setting, source):
                 source = source.replace(old, new)
         else:
             options.append(word)
+    assert source.count('gym.make("CartPole-v0")') == 1
     return source.replace('gym.make("CartPole-v0")', f'gym.make("{game}")'), game, options
 
 

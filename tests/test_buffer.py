@@ -66,6 +66,7 @@ def test_get_gives_what_was_stored_and_scales_the_advantages(ppo):
         np.testing.assert_array_equal(targets, returns)
         np.testing.assert_allclose(advantages, (raw - raw.mean()) / raw.std(), rtol=1e-4, atol=1e-6)
         assert {array.dtype.name for array in (observations, advantages, targets)} == {"float32"}
+        assert actions.dtype == np.int32
 
 
 @pytest.mark.parametrize("reward, size", [(0, 1), (0.1, 7), (1e6, 1000)])

@@ -17,7 +17,7 @@ from helpers import FILES, GIFS, SCRIPT, SOURCE, TINY, averages, edited, load, p
 ERROR = r"ppo_cartpole.py: error: .+\n?"  # one line
 unix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals, limits and locales")
 
-BAD = "--steps-per-epoch=0 --gamma=1.1 --lam=nan --clip-ratio=-1 --target-kl=inf --epochs=2.5 --output-dir= 5"
+BAD = "--steps-per-epoch=0 --gamma=1.1 --lam=nan --clip-ratio=0 --seed=4294967296 --hidden-sizes=0 --target-kl=inf --epochs=2.5 --output-dir= 5"
 
 
 def test_bad_options_are_refused_in_one_line():
