@@ -36,6 +36,7 @@ PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, 
 
 # ==== 库准备 · Libraries ====================================================================
 import io
+import logging
 import os
 import shutil
 import sys
@@ -56,6 +57,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 不显示警告 · no warnings
+logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 # ==== 超参数设置 · Imports and hyperparameters ==============================================
 import time
@@ -399,10 +401,9 @@ def rollout(observation):
         logits, action = sample_action(observation)
         value_t = critic(observation)
         logprobability_t = logprobabilities(logits, action)
-        observation_new, done = step(observation, action, value_t, logprobability_t)
-        observation = observation_new
+        observation, done = step(observation, action, value_t, logprobability_t)  # s′
         if done or t == steps_per_epoch - 1:
-            observation, _ = finish(done, critic(observation_new))  # 新的一局 · a new episode
+            observation, _ = finish(done, critic(observation))  # 新的一局 · a new episode
             num_episodes += 1
     return observation, num_episodes
 
@@ -482,7 +483,6 @@ def save_files(files):
 
 def save_networks():
     """保存两个网络。· Save both networks."""
-    tf.get_logger().setLevel("ERROR")
     warnings.filterwarnings("ignore", "You are saving your model as an HDF5")
     files = {"actor.h5": io.BytesIO(), "critic.h5": io.BytesIO()}
     for network, data in zip((actor, critic), files.values()):
