@@ -4,7 +4,6 @@
 README's pictures and prints its table. `--draw` trains nothing.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -25,19 +24,16 @@ ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results.json"
 PICTURES = ROOT / "outputs" / "example"
 TUTORIALS = "--gamma 0.99 --lam 0.95"  # what the article's printout came from
-# Changes to the code, as README shows them: {line: what takes its place}.
-EXPERIMENTS = {
-    "bootstrap": {
-        "    last_value = 0 if done else value\n": """\
-    last_value = 0 if done and env._elapsed_steps < 200 else value
-""",
-    },
-    "entropy": {
-        "    policy_grads = tape": """\
+# Changes to the code, as README shows them: a line, and what takes its place.
+OPTIMIZE = "    policy_grads = tape"
+ENTROPY = """\
         log_pi = tf.nn.log_softmax(actor(observation_buffer))
         policy_loss += 0.01 * tf.reduce_mean(tf.reduce_sum(tf.exp(log_pi) * log_pi, axis=1))
-    policy_grads = tape""",
-    },
+"""
+LAST = "    last_value = 0 if done else value"
+EXPERIMENTS = {
+    "bootstrap": (LAST, "    last_value = 0 if done and env._elapsed_steps < 200 else value"),
+    "entropy": (OPTIMIZE, ENTROPY + OPTIMIZE),
 }
 UNTRAINED = "--epochs 1 --policy-learning-rate 1e-30"  # so small that no weight changes
 # Settings: words that name an experiment or a game, and options.
@@ -75,9 +71,9 @@ def edited(setting, source):
         if word.endswith(("v0", "v1")):
             game = word
         elif word in EXPERIMENTS:
-            for old, new in EXPERIMENTS[word].items():
-                assert source.count(old) == 1, old
-                source = source.replace(old, new)
+            old, new = EXPERIMENTS[word]
+            assert source.count(old) == 1, old
+            source = source.replace(old, new)
         else:
             options.append(word)
     assert source.count('gym.make("CartPole-v0")') == 1
@@ -173,9 +169,7 @@ def draw(results, folder):
 
 def main():
     """Train, evaluate and keep, unless told to draw only; then draw and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--draw", action="store_true", help="train nothing: draw and print what is kept")
-    if not parser.parse_args().draw:
+    if "--draw" not in sys.argv:
         jobs = [(seed, setting) for setting in [*SETTINGS, *GAMES, *UNSEEN] for seed in range(1, 11)]
         with ProcessPoolExecutor() as pool:
             measured = list(tqdm(pool.map(measure, jobs), total=len(jobs), unit="run"))

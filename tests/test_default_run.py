@@ -44,19 +44,16 @@ def test_its_three_gifs(default_run):
     assert len(before) < 100 < len(after) == len(both) - HOLD
     assert f"took {len(before)} steps" in default_run.lines[0]
     assert f"took {len(after)} steps" in default_run.lines[-2]
-    left, right = both[:, 56:, :300], both[:, 56:, 302:]
-    for t in (0, 5, len(before) - 1, len(before), len(after) - 1, len(both) - 1):
-        for half, frames in (left, before), (right, after):
+    for t in (0, len(before), len(both) - 1):
+        for left, frames in (0, before), (302, after):
             small = frames[min(t, len(frames) - 1)].reshape(200, 2, 300, 2, 3).mean(axis=(1, 3))
-            assert np.abs(half[t] - small).max() <= 8, f"picture {t}"
+            assert np.abs(both[t][56:, left : left + 300] - small).max() <= 8, f"picture {t}"
 
 
 def test_its_log_opens_in_tensorboard(default_run):
     values = logged(default_run.folder)
     ((_, text),) = values.pop("hyperparameters")
-    assert (
-        ast.literal_eval(text.decode()).items() >= {"seed": 0, "gamma": 0.9, "output_dir": "outputs"}.items()
-    )
+    assert ast.literal_eval(text.decode()).items() >= {"seed": 0, "gamma": 0.9}.items()
     for tag in values:
         assert [step for step, _ in values[tag]] == list(range(1, 21)), tag
         values[tag] = np.array([value for _, value in values[tag]])

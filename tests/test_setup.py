@@ -41,10 +41,8 @@ def test_a_python_at_hand_is_taken_3_10_first(setup, monkeypatch):
 
 def test_what_a_python_must_have(setup):
     assert setup.examine(sys.executable) == "{}.{}".format(*sys.version_info)
-    assert setup.examine("no such python") == ""
     question = setup.QUESTION
-    lacks = "sys.modules['_ctypes'] = None", "sys.maxsize = 2**31 - 1", "platform.machine = lambda: 'ARM64'"
-    for lack in lacks:
+    for lack in "sys.modules['_ctypes'] = None", "sys.maxsize = 2**31", "platform.machine = str":
         setup.QUESTION = f"import sys, platform; {lack}; exec({question!r})"
         assert setup.examine(sys.executable) == "", lack
 
@@ -54,8 +52,8 @@ def test_each_platform_has_one_tensorflow():
     pins = [Requirement(line) for line in lines if re.match("tensorflow(-cpu|-macos)? ", line)]
     for system in "linux x86_64", "linux aarch64", "darwin x86_64", "darwin arm64", "win32 AMD64":
         for version in "3.10", "3.11":
-            here = dict(zip(("sys_platform", "platform_machine"), system.split(), strict=True))
-            assert sum(pin.marker.evaluate(here | {"python_version": version}) for pin in pins) == 1
+            here = dict(zip(("sys_platform", "platform_machine"), system.split()), python_version=version)
+            assert sum(pin.marker.evaluate(here) for pin in pins) == 1
 
 
 def test_a_real_environment(setup, tmp_path):
@@ -71,8 +69,7 @@ def test_a_real_environment(setup, tmp_path):
 
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "theirs").touch()
-    code, lines = run()
-    assert code == 1 and "安装失败：.venv 不是" in lines and "Set-up failed: .venv was not made by" in lines
+    assert run()[0] == 1 and "安装失败：.venv 不是" in run()[1] and "Set-up failed: .venv was" in run()[1]
     assert os.listdir(tmp_path / ".venv") == ["theirs"]
     (tmp_path / ".venv" / "theirs").rename(tmp_path / ".venv" / setup.MARK.name)  # half-made: an empty mark
     (tmp_path / ".venv" / "half a package").mkdir()
@@ -81,6 +78,3 @@ def test_a_real_environment(setup, tmp_path):
         subprocess.run([setup.program(tmp_path / ".venv", "python"), "-c", f"import {module}"], check=True)
         assert run(*arguments) == (0, "")
     assert not (tmp_path / ".venv" / "half a package").exists()
-    (tmp_path / "requirements.txt").write_text("no-such-package-at-all == 1\n")
-    code, lines = run()
-    assert code == 1 and "Set-up failed: see above why pip stopped" in lines
