@@ -305,7 +305,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
 def train_value_function(observation_buffer, return_buffer):
     """mean((R − V(s))²) → min  [PPO, eq. 9: L^VF]
 
-    用整批数据更新一次 critic。· Update the critic once, with all the data.
+    用整批数据更新一次 critic，使下一轮的 Â 更准。· Update the critic once; the next epoch's Â get better.
     """
     # 原文有误：说“平均回报”，其实 R 是每步各自的。· Tutorial error: "mean return"; R is each step's own.
     with tf.GradientTape() as tape:
