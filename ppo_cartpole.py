@@ -21,7 +21,7 @@ are computed, and both networks are updated dozens of times, each time with all 
 advantage become more likely, those with a negative one less likely. After one update, the data are an old
 policy's, and a plain policy gradient would have to discard them. PPO goes on, but stays near the old policy:
 clipping leaves nothing to gain once a good action is 1.2 times, or a bad one 0.8 times, as likely as before,
-and when the KL divergence, a measure of how different both policies are, is large, its updates end.
+and at a large KL divergence, a measure of how different both policies are, the actor's updates end.
 The printed average reward, an episode's mean length, rises from 20 to about 190 of 200; R stays below 10.
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
