@@ -141,7 +141,7 @@ def discounted_cumulative_sums(x, discount):
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """一轮的数据、优势和回报；默认的 gamma、lam 用不到。· An epoch's data, Â, R. No default is used."""
+    """一轮的数据、优势和回报；不用默认的 gamma、lam。· An epoch's data, Â, R; gamma and lam are passed."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s 状态 · state
@@ -227,7 +227,7 @@ def logprobabilities(logits, a):
     """log π(a|s) = logits[a] − log Σ exp(logits);  float32 (batch, 2), int (batch,) → float32 (batch,)
 
     logits 是 actor 给每个动作打的分，任意实数；log_softmax 把它变成对数概率；乘 one_hot 再求和，取出 a 的。
-    Logits are the actor's scores of the actions; log_softmax makes them log-probabilities, one_hot picks a's.
+    Logits are the actor's scores of the actions; log_softmax makes them log-probabilities; one_hot keeps a's.
     """
     logprobabilities_all = tf.nn.log_softmax(logits)
     logprobability = tf.reduce_sum(tf.one_hot(a, num_actions) * logprobabilities_all, axis=1)
@@ -236,7 +236,7 @@ def logprobabilities(logits, a):
 
 # (5) 采样动作 · Sample an action
 # @tf.function 把函数编成计算图：第一次调用时记下其中的运算（clip_ratio 等数值也固定了），以后只重做它们。
-# @tf.function makes a graph of a function: the first call fixes its operations and numbers (clip_ratio).
+# @tf.function makes a graph of a function: the first call fixes operations and numbers, like clip_ratio.
 @tf.function
 def sample_action(observation):
     """a ~ π(·|s);  float32 (batch, 4) → logits float32 (batch, 2), action int64 (batch,)
@@ -399,11 +399,11 @@ def rollout(observation):
     num_episodes = 0
     for t in tf.range(steps_per_epoch):
         logits, action = sample_action(observation)
-        value_t = critic(observation)
+        value_t = critic(observation)  # V(s)
         logprobability_t = logprobabilities(logits, action)
-        observation, done = step(observation, action, value_t, logprobability_t)  # s′
+        observation, done = step(observation, action, value_t, logprobability_t)  # 成为 s′ · now s′
         if done or t == steps_per_epoch - 1:
-            observation, _ = finish(done, critic(observation))  # 新的一局 · a new episode
+            observation, _ = finish(done, critic(observation))  # V(s′) 在没玩完时用 · used after a cut
             num_episodes += 1
     return observation, num_episodes
 
