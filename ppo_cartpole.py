@@ -173,8 +173,8 @@ class Buffer:
         可信。δ 是两者之差；δ > 0，这一步就比预料的好。
         Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，波动小，但有偏差，因为 V
         不准；λ = 1 时，中间的 V 都抵消，Â = R − V，没有这种偏差，但能撑几步有运气的成分，波动大。
-        例：得了三次奖励 1 后倒下，假设 V 都是 2；γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1；
-        Â = 0.74, −0.07, −1。第二步的 δ 为正，但随后倒下也要算上：0.8 + 0.873 × (−1) ≈ −0.07。
+        例：得了三次奖励 1 后倒下，假设 V 都是 2；γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1
+        （0.8 = 1 + 0.9 × 2 − 2）；Â = 0.74, −0.07, −1。第二步的 δ 为正，但也要算上倒下：0.8 − 0.873 ≈ −0.07。
 
         A trajectory ends at T: where an episode ends, or where a full epoch cuts it off. The rewards after T
         are not seen; last_value stands for them: 0 if the episode is over; if not, more would come, and the
@@ -258,9 +258,9 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     动作当标签，Â 当权重，为正就增大它的概率，为负就减小。但这只对 π 自己抽的动作成立，所以每个梯度 Â ∇log π
     要乘以 ρ（重要性采样）：现在概率是当时两倍的动作，算两份。因为 ρ ∇log π = ∇ρ，目标就成了 ρÂ。
     裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就
-    走够了：min 取裁剪的一项，是常数，梯度为 0，不再起作用（B、D，ε = 0.2）。走反了，min 取 ρÂ，拉回来。
+    走够了：min 取裁剪项，是常数，梯度为 0，不再起作用（B、D，ε = 0.2）。走反了，min 取 ρÂ，拉回来（C、E）。
     KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；相同就是 0，差别越大越大。要看它，因为样本共用
-    一个网络，别的样本仍会推动裁剪过的 ρ；KL 太大，就不再更新 actor（论文没有，但常见）。它的估计可能为负。
+    一个网络，别的样本仍会推动裁剪过的 ρ；KL 太大，就不再更新 actor（论文没有，但常见）。KL 不为负，估计可能。
 
     Update the actor once, with all the data; return a KL estimate. logprobability_buffer is log π_old.
     Ratio ρ: π_old is the policy that played this epoch, π the present one. A plain policy gradient maximises
@@ -368,7 +368,7 @@ def record_gif(name):
 #     buffer.get                                                     train
 #     for _: train_policy, if kl > 1.5 * target_kl: break            update
 #     for _: train_value_function                                    update
-#     print: sum of rewards / num_episodes                           train
+#     print: sum_length / num_episodes                               train
 # 原文的 env.step 在 critic 之前，结果相同。· The tutorial has env.step before critic, with the same results.
 # rollout 编成一张图，每轮只调用一次，因为从 Python 调用 TensorFlow，比网络的计算还费时。可以当普通的 Python
 # 读：t 和 done 是张量，for 和 if 也在图里，每步都执行 (AutoGraph)；@in_python 让图按顺序调用 step、finish。
