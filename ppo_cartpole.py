@@ -253,10 +253,10 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)) → max,  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old。
+    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old；第一次更新时，ρ = 1。
     概率比 ρ：π_old 是玩这一轮时的策略，π 是现在的。普通的策略梯度最大化 mean(Â log π(a|s))，像分类：抽到的
     动作当标签，Â 当权重，为正就增大它的概率，为负就减小。但这只对 π 自己抽的动作成立，所以每个梯度 Â ∇log π
-    要乘以 ρ（重要性采样）：现在概率是当时两倍的动作，算两份。因为 ρ ∇log π = ∇ρ，目标就成了 ρÂ。
+    要乘以 ρ（重要性采样）：现在概率是当时两倍的动作，算两份。π_old 不变，ρ ∇log π 就是 ∇ρ，所以目标是 ρÂ。
     裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就
     走够了：min 取裁剪项，是常数，梯度为 0，不再起作用（B、D，ε = 0.2）。走反了，min 取 ρÂ，拉回来（C、E）。
     KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；相同就是 0，差别越大越大。要看它，因为样本共用
@@ -267,7 +267,7 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     mean(Â log π(a|s)). It is like classification, with the action taken as the label and Â as its weight: the
     action becomes more likely if Â > 0, less likely if Â < 0. But it holds only for actions drawn by π
     itself, so each gradient Â ∇log π is multiplied by ρ (importance sampling): an action that is now twice as
-    likely counts twice. And as ρ ∇log π = ∇ρ, the objective becomes ρÂ.
+    likely counts twice. As π_old is constant, ρ ∇log π = ∇ρ, so the objective is ρÂ. At first, ρ = 1.
     Clip and min: the states, too, were reached by π_old, so the further ρ is from 1, the less reliable the
     data. Once ρ is above 1+ε with Â > 0, or below 1−ε with Â < 0, the min is the clipped term. This is a
     constant, its gradient is 0, and the sample has no more effect (rows B and D, ε = 0.2). If ρ moved the
@@ -515,8 +515,7 @@ def side_by_side(before, after):
 
 
 def open_log():
-    """新建日志，记下超参数，可用 TensorBoard 查看。· Open a new log, for TensorBoard, with
-    hyperparameters."""
+    """新建一份 TensorBoard 日志。· Open a new log for TensorBoard."""
     folder = os.path.join(output_dir, "logs", time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}"))
     os.makedirs(folder, exist_ok=True)
     try:
