@@ -403,7 +403,7 @@ def rollout(observation):
         logprobability_t = logprobabilities(logits, action)
         observation, done = step(observation, action, value_t, logprobability_t)  # 成为 s′ · now s′
         if done or t == steps_per_epoch - 1:
-            observation, _ = finish(done, critic(observation))  # V(s′) 在没玩完时用 · used after a cut
+            observation, _ = finish(done, observation)  # 下一局的 s · now of the next episode
             num_episodes += 1
     return observation, num_episodes
 
@@ -429,11 +429,11 @@ def step(observation, action, value_t, logprobability_t):
 
 
 @in_python
-def finish(done, value):
+def finish(done, observation):
     """结束一条轨迹，另开一局；像 step 一样返回。· End a trajectory, start an episode; return as step does."""
     # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
     # As in the tutorial, step 200 is treated as a fall: 0. The pole still stands: V(s′) would be better.
-    last_value = 0 if done else value
+    last_value = 0 if done else critic(observation)
     buffer.finish_trajectory(last_value)
     return np.float32(env.reset()), False
 

@@ -30,9 +30,9 @@ ENTROPY = """\
         log_pi = tf.nn.log_softmax(actor(observation_buffer))
         policy_loss += 0.01 * tf.reduce_mean(tf.reduce_sum(tf.exp(log_pi) * log_pi, axis=1))
 """
-LAST = "    last_value = 0 if done else value"
+LAST = "    last_value = 0 if done else critic(observation)"
 EXPERIMENTS = {
-    "bootstrap": (LAST, "    last_value = 0 if done and env._elapsed_steps < 200 else value"),
+    "bootstrap": (LAST, "    last_value = 0 if done and env._elapsed_steps < 200 else critic(observation)"),
     "entropy": (OPTIMIZE, ENTROPY + OPTIMIZE),
 }
 UNTRAINED = "--epochs 1 --policy-learning-rate 1e-30"  # so small that no weight changes
