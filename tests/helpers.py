@@ -30,10 +30,8 @@ def edited(**values):
     """The script with other hyperparameters, as a reader edits them."""
     source = SOURCE
     for name, value in values.items():
-        source, count = re.subn(
-            rf"^{name} = .*", lambda _, line=f"{name} = {value!r}": line, source, flags=re.M
-        )
-        assert count == 1, name
+        (line,) = re.findall(rf"^{name} = .*\n", source, re.M)
+        source = source.replace(line, f"{name} = {value!r}\n")
     return source
 
 

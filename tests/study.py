@@ -1,7 +1,7 @@
 """How well does it learn? Ten seeds with each of SETTINGS, and with other games.
 
 `python tests/study.py` trains them as a reader would, keeps what came of it in results.json beside it, draws
-README's pictures and prints its table. `--draw` trains nothing.
+README's curves and prints its table. `--draw` trains nothing.
 """
 
 import json
@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import gym
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import reference
@@ -22,27 +21,27 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results.json"
-PICTURES = ROOT / "outputs" / "example"
+CURVES = ROOT / "outputs" / "example" / "curves.svg"
 TUTORIALS = "--gamma 0.99 --lam 0.95"  # what the article's printout came from
-# Changes to the code, as README shows them: a line, and what takes its place.
-OPTIMIZE = "    policy_grads = tape"
+# Words that change the code: a line, and what takes its place. README shows the first two.
+GAME, OPTIMIZE = 'gym.make("CartPole-v0")', "    policy_grads = tape"
+LAST = "last_value = 0 if done else critic(observation)"
 ENTROPY = """\
         log_pi = tf.nn.log_softmax(actor(observation_buffer))
         policy_loss += 0.01 * tf.reduce_mean(tf.reduce_sum(tf.exp(log_pi) * log_pi, axis=1))
 """
-LAST = "    last_value = 0 if done else critic(observation)"
 EXPERIMENTS = {
-    "bootstrap": (LAST, "    last_value = 0 if done and env._elapsed_steps < 200 else critic(observation)"),
+    "bootstrap": (LAST, LAST.replace("done", "done and env._elapsed_steps < 200")),
     "entropy": (OPTIMIZE, ENTROPY + OPTIMIZE),
 }
+GAMES = ["CartPole-v1", "Acrobot-v1", "MountainCar-v0"]
+EDITS = EXPERIMENTS | {game: (GAME, GAME.replace("CartPole-v0", game)) for game in GAMES}
 UNTRAINED = "--epochs 1 --policy-learning-rate 1e-30"  # so small that no weight changes
-# Settings: words that name an experiment or a game, and options.
+# A setting: words of EDITS, and options.
 SETTINGS = [UNTRAINED, "", TUTORIALS, "--gamma 0", "--target-kl 0.1", "--train-policy-iterations 5"]
-SETTINGS += ["--hidden-sizes 4", "--policy-learning-rate 3e-3", "bootstrap", "entropy"]
+SETTINGS += ["--hidden-sizes 4", "--policy-learning-rate 3e-3", *EXPERIMENTS]
 NAMES = {UNTRAINED: "untrained · 未训练", "": "as it is · 默认设置", "bootstrap": "bootstrap · 自举"}
 NAMES |= {"entropy": "entropy bonus · 熵奖励"}
-GAMES = [f"{game} {options}".strip() for game in ("CartPole-v1", "Acrobot-v1") for options in ("", TUTORIALS)]
-UNSEEN = ["MountainCar-v0", f"MountainCar-v0 {TUTORIALS}"]  # no reward is ever seen: nothing to draw
 SOLVED = 195  # CartPole-v0's own bar, over 100 episodes
 # The article's printout, in trajectories an epoch: it printed 5000 divided by them.
 ARTICLE = {1: 162, 2: 124, 9: 27, 11: 29, 14: 29, 18: 27, 20: 25}
@@ -65,25 +64,19 @@ def play(layers, game, greedy, seed, episodes=100):
 
 
 def edited(setting, source):
-    """The script's source with a setting's game and experiment, and the setting's options."""
-    game, options = "CartPole-v0", []
-    for word in setting.split():
-        if word.endswith(("v0", "v1")):
-            game = word
-        elif word in EXPERIMENTS:
-            old, new = EXPERIMENTS[word]
-            assert source.count(old) == 1, old
-            source = source.replace(old, new)
-        else:
-            options.append(word)
-    assert source.count('gym.make("CartPole-v0")') == 1
-    return source.replace('gym.make("CartPole-v0")', f'gym.make("{game}")'), game, options
+    """The script's source with a setting's edits, and the setting's options."""
+    words = setting.split()
+    for word in EDITS.keys() & words:
+        old, new = EDITS[word]
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    return source, [word for word in words if word not in EDITS]
 
 
 def measure(job):
     """Train one seed with one setting; return the averages that it prints, and how the policy then plays."""
     seed, setting = job
-    source, game, options = edited(setting, (ROOT / "ppo_cartpole.py").read_text("utf-8"))
+    source, options = edited(setting, (ROOT / "ppo_cartpole.py").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "ppo_cartpole.py")
         script.write_text(source, "utf-8")
@@ -94,9 +87,9 @@ def measure(job):
 
         layers = reference.layers_of(keras.models.load_model(f"{folder}/actor.h5", compile=False))
     curve = [round(float(line.split()[-1]), 1) for line in output.splitlines()]
-    return {"curve": curve} | {
-        way: play(layers, game, way == "greedy", seed) for way in ("sampled", "greedy")
-    }
+    (game,) = [word for word in setting.split() if word in GAMES] or ["CartPole-v0"]
+    played = {way: play(layers, game, way == "greedy", seed) for way in ("sampled", "greedy")}
+    return {"curve": curve, **played}
 
 
 def table_of(results):
@@ -112,8 +105,10 @@ def table_of(results):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def curves(results):
-    """The printed averages of ten seeds, thin, and their median, by game; and the article's printout."""
+def draw(results):
+    """Draw the printed averages of ten seeds, thin, and their median, by game; and the article's."""
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ppo_cartpole"})  # text as text
+    warnings.filterwarnings("ignore", "Glyph")  # the browser has the Chinese ones
     figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.4), layout="constrained")
     for axes, game in zip(panels, ("CartPole-v0", "CartPole-v1", "Acrobot-v1"), strict=True):
         for options, color in ("", "#1f4e8c"), (TUTORIALS, "#e08a00"):
@@ -124,53 +119,20 @@ def curves(results):
             label = "γ 0.99, λ 0.95" if options else "γ 0.90, λ 0.97"
             axes.plot(epochs, np.median(averages, axis=0), color=color, linewidth=2.5, label=label)
         axes.set(title=game, xlabel="epoch · 轮", xlim=(0.5, 20.5), xticks=[1, 5, 10, 15, 20])
+        axes.spines[["top", "right"]].set_visible(False)
     printed = [5000 / trajectories for trajectories in ARTICLE.values()]
     style = {"color": "#d1495b", "markeredgecolor": "white", "label": "the tutorial · 原文"}
     panels[0].plot(list(ARTICLE), printed, "D", **style)
     panels[0].set(ylim=(0, 205), ylabel="average reward · 平均奖励")
     panels[0].legend(loc="lower right", frameon=False)
-    return figure
-
-
-def changes(results):
-    """A dot for each seed and a bar at their median, early in training and after it, by setting."""
-    titles = "epoch 5 · 第 5 轮", "afterwards, sampled · 训练后，采样", "afterwards, greedy · 训练后，最可能"
-    figure, panels = plt.subplots(1, 3, sharey=True, figsize=(9.6, 4.2), layout="constrained")
-    for axes, title, way in zip(panels, titles, ("early", "sampled", "greedy"), strict=True):
-        for row, setting in enumerate(SETTINGS):
-            runs = [run for run in results[setting] if way != "early" or len(run["curve"]) > 4]
-            values = [run["curve"][4] if way == "early" else run[way] for run in runs]
-            heights = row + np.linspace(-0.25, 0.25, len(values))
-            axes.plot(values, heights, "o", color="#1f4e8c", alpha=0.6, markersize=4, markeredgewidth=0)
-            if values:
-                axes.plot(2 * [np.median(values)], [row - 0.4, row + 0.4], color="#e08a00", linewidth=2.5)
-        if way != "early":
-            axes.axvline(SOLVED, color="#d1495b", linewidth=1, linestyle="--")
-        axes.set(xlim=(0, 205), xticks=[0, 50, 100, 150, 200], xlabel=title)
-        axes.grid(axis="y", color="#e5e5e5")
-    panels[0].set_yticks(range(len(SETTINGS)), [NAMES.get(setting, setting) for setting in SETTINGS])
-    panels[0].invert_yaxis()
-    return figure
-
-
-def draw(results, folder):
-    """Draw README's pictures into a folder, as SVG, text as text."""
-    style = {"svg.fonttype": "none", "svg.hashsalt": "ppo_cartpole", "font.family": "sans-serif"}
-    with plt.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the browser has the Chinese ones
-        for picture in curves, changes:
-            figure = picture(results)
-            for axes in figure.axes:
-                axes.spines[["top", "right"]].set_visible(False)
-            path = Path(folder, f"{picture.__name__}.svg")
-            figure.savefig(path, metadata={"Date": None, "Creator": None})
-            plt.close(figure)
+    figure.savefig(CURVES, metadata={"Date": None, "Creator": None})
 
 
 def main():
     """Train, evaluate and keep, unless told to draw only; then draw and print."""
     if "--draw" not in sys.argv:
-        jobs = [(seed, setting) for setting in [*SETTINGS, *GAMES, *UNSEEN] for seed in range(1, 11)]
+        games = [f"{game} {options}".strip() for game in GAMES for options in ("", TUTORIALS)]
+        jobs = [(seed, setting) for setting in [*SETTINGS, *games] for seed in range(1, 11)]
         with ProcessPoolExecutor() as pool:
             measured = list(tqdm(pool.map(measure, jobs), total=len(jobs), unit="run"))
         results = {setting: [] for _, setting in jobs}
@@ -179,8 +141,7 @@ def main():
         rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(runs)}" for name, runs in results.items())
         RESULTS.write_text(f"{{\n{rows}\n}}\n", "ascii")
     results = json.loads(RESULTS.read_text("ascii"))
-    matplotlib.use("svg")
-    draw(results, PICTURES)
+    draw(results)
     print(table_of(results))
 
 

@@ -6,8 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from unittest.mock import Mock
 
 import helpers
 import pytest
@@ -57,13 +55,7 @@ def test_options_edits_and_a_new_hyperparameter_arrive_and_are_logged(tmp_path, 
     source = source.replace("\nseed = 0", "\na_new_one = 0.01\nseed = 0", 1)
     source = source.replace('hyperparameters = """', 'hyperparameters = """a_new_one ', 1)
     names = run_here("--gamma", 0.75, "--a-new-one=0", "--output-dir=~/a/b", source=source).names
-    expected = {
-        "steps_per_epoch": 40,
-        "gamma": 0.75,
-        "hidden_sizes": sizes,
-        "a_new_one": 0.0,
-        "lam": 0.97,
-    }
+    expected = {"steps_per_epoch": 40, "gamma": 0.75, "hidden_sizes": sizes, "a_new_one": 0.0, "lam": 0.97}
     expected |= {"output_dir": f"{tmp_path}/a/b", "gif": False}
     assert {name: names[name] for name in expected} == expected
     assert [layer.units for layer in names["actor"].layers[1:]] == [*sizes, 2]
@@ -74,30 +66,16 @@ def test_options_edits_and_a_new_hyperparameter_arrive_and_are_logged(tmp_path, 
     assert {option.replace("-", "_") for option in options} == set(log)
 
 
-def test_importing_writes_nothing_and_keeps_what_is_set(tmp_path):
-    kept = ["TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_ENABLE_ONEDNN_OPTS"]
-    code = f"import os, ppo_cartpole as p; print(p.env.spec.id, p.epochs, *map(os.environ.get, {kept}))"
-    own = {"PYTHONPATH": str(SCRIPT.parent), "TF_NUM_INTEROP_THREADS": "4"}
-    process = python("-B", "-c", code, "--epochs", "0", cwd=tmp_path, env=own)  # arguments are not for it
-    assert process.returncode == 0 and process.stdout.split() == ["CartPole-v0", "20", "1", "4", "0"]
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_after_an_import_in_a_clean_folder(ppo, tmp_path, monkeypatch, capsys):
+def test_importing_writes_nothing_and_main_then_does_the_job(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["another.py", "--epochs", "0"])  # not for it
+    ppo = load(gif=False)
+    assert (ppo.env.spec.id, ppo.epochs, list(tmp_path.iterdir())) == ("CartPole-v0", 20, [])
     ppo.save_networks()
-    ppo.epochs, ppo.gif = 1, False
+    ppo.epochs = 1
     ppo.main()
     assert {path.name for path in (tmp_path / "outputs").iterdir()} == FILES
     assert len(averages(capsys.readouterr().out.splitlines())) == 1
-
-
-def test_where_no_log_can_be_made_it_trains_all_the_same(tmp_path, monkeypatch):
-    error = tf.errors.FailedPreconditionError(None, None, "it is not a directory")
-    monkeypatch.setattr(tf.summary, "create_file_writer", Mock(side_effect=error))
-    process = run_here(*TINY, "--no-gif", "--output-dir", tmp_path)
-    assert "no log: TensorFlow does not find" in process.output and "完成第 2 轮训练" in process.output
-    assert (tmp_path / "actor.h5").exists()
 
 
 # Versions that save broken GIFs or fail obscurely (gym's last is what most people have); and some that do.
@@ -120,31 +98,21 @@ def test_a_package_that_will_not_do_is_named(tmp_path, monkeypatch, package):
 
 @unix
 def test_ctrl_c_ends_the_run_soon_and_loses_nothing(tmp_path):
-    folder, output = tmp_path / "outputs", tmp_path / "output.txt"
-    folder.mkdir()
-    (folder / "训练后的样子.gif").write_bytes(b"earlier")
-    command = [sys.executable, SCRIPT, "--no-gif", "--epochs", "9999", "--output-dir", folder]
-    options = {"stdout": output.open("w"), "stderr": subprocess.PIPE, "text": True}
+    (tmp_path / "actor.h5").write_bytes(b"earlier")
+    command = [sys.executable, SCRIPT, "--no-gif", "--epochs", "99", "--output-dir", tmp_path]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # A shell's background jobs ignore SIGINT, and so do their children.
     options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with options["stdout"], subprocess.Popen(command, env=helpers.environment(), **options) as process:
-        try:
-            while not output.read_text().endswith("\n"):  # in the file while it runs
-                assert process.poll() is None
-                time.sleep(0.05)
-            (log,) = (folder / "logs").rglob("events*")
-            assert b"entropy" in log.read_bytes(), "not in the log while it runs"
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=120)  # 9999 epochs take far longer
-        finally:
-            process.kill()
+    with subprocess.Popen(command, env=helpers.environment(), **options) as process:
+        first = process.stdout.readline()
+        (log,) = (tmp_path / "logs").rglob("events*")
+        assert b"entropy" in log.read_bytes(), "not in the log while it runs"
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate()
     assert process.returncode == 130 and "Traceback" not in errors
-    printed = averages(output.read_text().splitlines())
-    assert 1 <= len(printed) < 50, "lines are held back"
-    rewards = [value for _, value in helpers.logged(folder)["average reward"]]
-    assert rewards[: len(printed)] == pytest.approx(printed), "an epoch that is printed is not in the log"
-    assert {path.name for path in folder.iterdir()} == {"logs", "训练后的样子.gif"}
-    assert (folder / "训练后的样子.gif").read_bytes() == b"earlier"
+    assert len(averages([first.strip(), *rest.splitlines()])) < 50, "lines are held back"
+    assert {path.name for path in tmp_path.iterdir()} == {"actor.h5", "logs"}
+    assert (tmp_path / "actor.h5").read_bytes() == b"earlier"
 
 
 def test_two_runs_in_one_folder_leave_whole_files_and_a_log_each(tmp_path):

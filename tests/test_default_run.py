@@ -14,10 +14,8 @@ from helpers import FILES, GIFS, HOLD, ROOT, SCRIPT, averages, blocks, decode, l
 def default_run(tmp_path_factory):
     """`folder` is where it left its files; its output and the progress bar, as one terminal shows them."""
     folder = tmp_path_factory.mktemp("default") / "outputs"
-    (folder / "logs" / "earlier").mkdir(parents=True)
     process = python(SCRIPT, cwd=folder.parent, stderr=subprocess.STDOUT)
     assert process.returncode == 0, process.stdout
-    (folder / "logs" / "earlier").rmdir()  # which is still there
     shown = [line.strip() for line in re.split(r"[\r\n]", process.stdout) if line.strip()]
     lines = [line for line in shown if not re.search("it/s|[?]it|s/it|no log: ", line)]
     return SimpleNamespace(folder=folder, shown=shown, lines=lines)
@@ -40,14 +38,10 @@ def test_it_leaves_what_it_should_and_prints_no_more(default_run):
 def test_its_three_gifs(default_run):
     before = decode(default_run.folder / "未训练前的样子.gif")[:-HOLD]
     after = decode(default_run.folder / "训练后的样子.gif")[:-HOLD]
-    both = decode(default_run.folder / "训练前后对比.gif").astype(int)
+    both = decode(default_run.folder / "训练前后对比.gif")
     assert len(before) < 100 < len(after) == len(both) - HOLD
     assert f"took {len(before)} steps" in default_run.lines[0]
     assert f"took {len(after)} steps" in default_run.lines[-2]
-    for t in (0, len(before), len(both) - 1):
-        for left, frames in (0, before), (302, after):
-            small = frames[min(t, len(frames) - 1)].reshape(200, 2, 300, 2, 3).mean(axis=(1, 3))
-            assert np.abs(both[t][56:, left : left + 300] - small).max() <= 8, f"picture {t}"
 
 
 def test_its_log_opens_in_tensorboard(default_run):
@@ -58,7 +52,6 @@ def test_its_log_opens_in_tensorboard(default_run):
         assert [step for step, _ in values[tag]] == list(range(1, 21)), tag
         values[tag] = np.array([value for _, value in values[tag]])
     np.testing.assert_allclose(values["average reward"], averages(default_run.lines), rtol=1e-6)
-    assert np.all((values["policy iterations"] == 80) | (values["KL"] > 0.015))  # else stopped by the KL
     assert np.mean(values["explained variance"][-5:]) > values["explained variance"][0]  # the critic learns
     assert 0.6 < values["entropy"][0] < np.log(2) + 0.02
 

@@ -7,7 +7,7 @@ import pytest
 import reference
 import tensorflow as tf
 from helpers import load
-from reference import advantages_by_definition, discounted, returns_by_definition
+from reference import advantages_by_definition, returns_by_definition
 from tensorflow import keras
 
 
@@ -15,14 +15,6 @@ from tensorflow import keras
 def ppo():
     """One for all tests here."""
     return load()
-
-
-@pytest.mark.parametrize("discount", [0, 0.3, 0.9, 1])
-@pytest.mark.parametrize("length", [1, 2, 200])
-def test_discounted_sums_are_the_double_loop(ppo, discount, length):
-    x = np.random.default_rng(length).normal(size=length)
-    sums = ppo.discounted_cumulative_sums(x, discount)
-    np.testing.assert_allclose(sums, discounted(x, discount), rtol=1e-10, atol=1e-12)
 
 
 def fill(buffer, lengths, last_values, seed=0):
@@ -51,11 +43,6 @@ def test_advantages_and_returns_are_the_definitions(ppo, gamma, lam, lengths, la
         returns = returns_by_definition(rewards[path], last_value, gamma)
         np.testing.assert_allclose(buffer.return_buffer[path], returns, rtol=1e-5, atol=1e-5)
         start += length
-
-
-def test_gamma_and_lam_reach_the_buffer(ppo):
-    assert (ppo.buffer.gamma, ppo.buffer.lam) == (ppo.gamma, ppo.lam)
-    assert (ppo.Buffer(4, 1).gamma, ppo.Buffer(4, 1).lam) == (0.99, 0.95)  # the article's own defaults
 
 
 def test_get_gives_what_was_stored_and_scales_the_advantages(ppo):

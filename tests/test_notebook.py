@@ -4,17 +4,13 @@ import re
 
 import pytest
 from helpers import FILES, GIFS, SOURCE, averages, decode, edited, environment, logged
-from jupyter_client.manager import KernelManager
+from jupyter_client.manager import start_new_kernel
 
 
 @pytest.fixture
 def execute(tmp_path):
     """Run a cell in a kernel, in a folder of its own; return what it prints, the error stream last."""
-    manager = KernelManager()
-    manager.start_kernel(cwd=str(tmp_path), env=environment())
-    client = manager.blocking_client()
-    client.start_channels()
-    client.wait_for_ready(timeout=60)
+    manager, client = start_new_kernel(cwd=str(tmp_path), env=environment())
 
     def run(cell):
         messages = []
