@@ -284,8 +284,8 @@ def train_policy(observation_buffer, action_buffer, logprobability_buffer, advan
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # 不用 clip，直接用它的上限或下限。A、C、E 因此与上面不同，但那里 min 都取 ρÂ，结果一样。
-        # The most that clip(ρ) Â can be. That differs in A, C and E, but there the min is ρÂ anyway.
+        # clip(ρ) Â 最大能有多大：A、C、E 里是 2.4、2.4、−1.6，比上面的大，但 min 还是取 ρÂ，结果一样。
+        # The most that clip(ρ) Â can be. A, C, E: 2.4, 2.4, −1.6, more than above, but the min is ρÂ anyway.
         # 原文有误：说“带权重裁剪”，其实裁剪的是 ρ。· Tutorial error: it says that weights are clipped.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
