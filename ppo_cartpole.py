@@ -4,11 +4,11 @@
 “原文”指教程《通过 CartPole 游戏详细说明 PPO 优化过程》，章节和函数名都照它；“与原文不同”“原文有误”供对照。
 初读只需看 CartPole 介绍、超参数设置、模型定义、游戏初始化、模型训练。
 PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a 的概率。critic 预测回报 R，即今后奖励的和，越远越
-打折；预测叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。比预测好多少，就是动作的优势 Â。
+打折；预测叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。实际比预测好多少，就是优势 Â。
 每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再用全部数据更新两个网络几十次：优势为正的动作，概率
-增大；为负的，概率减小。更新一次，数据就是旧策略的了，策略梯度只能扔掉。PPO 继续使用，但不许策略走远：裁剪使好
-的动作概率增到 1.2 倍、坏的减到 0.8 倍以后，再变没有好处；KL 散度，即新旧策略的差别，太大就停。
-打印的“平均奖励”是每局的平均步数，从 20 左右升到 190 上下，最多 200；R 打折，不超过 10。
+增大；为负的，概率减小。更新一次，数据就是旧策略采的了，普通的策略梯度法只能扔掉重采；PPO 接着用，但不许策略
+走远：裁剪使好的动作概率增到 1.2 倍、坏的减到 0.8 倍以后，再变没有好处；KL 散度，即新旧策略的差别，太大就停。
+打印的“平均奖励”是每局的平均步数，从 20 左右升到 190 上下，最多 200；R 打折，不超过 1/(1−γ) = 10。
 
 "The tutorial" is a Chinese one that this file follows; "Differs" and "Tutorial error" are for its readers. To
 learn PPO, read About CartPole, Hyperparameters, Model definition, Game and networks, and Training.
@@ -21,8 +21,8 @@ are computed, and both networks are updated dozens of times, each time with all 
 advantage become more likely, those with a negative one less likely. After one update, the data are an old
 policy's, and a plain policy gradient would have to discard them. PPO goes on, but stays near the old policy:
 clipping leaves nothing to gain once a good action is 1.2 times, or a bad one 0.8 times, as likely as before,
-and at a large KL divergence, a measure of how different both policies are, the actor's updates end.
-The printed average reward, an episode's mean length, rises from 20 to about 190 of 200; R stays below 10.
+and at a large KL divergence, how different both policies are, the actor rests until the next epoch.
+The printed average reward, an episode's mean length, rises from 20 to about 190; R stays below 1/(1−γ) = 10.
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
 
@@ -76,13 +76,13 @@ from tqdm import tqdm
 
 steps_per_epoch = 5000  # 每轮采样的步数 · steps in each epoch
 epochs = 20  # 训练的轮数 · number of epochs
-gamma = 0.90  # 折扣因子 γ，见 (1)；原文实际用 0.99 · discount factor γ, see (1); the tutorial used 0.99
+gamma = 0.90  # 折扣因子 γ，见 (1)；原文没传给 Buffer，实际是 0.99 · discount factor γ, see (1)
 clip_ratio = 0.2  # 裁剪范围 ε，见 (6) · clipping range ε, see (6)
 policy_learning_rate = 3e-4  # actor 的学习率 · learning rate of the actor
 value_function_learning_rate = 3e-4  # critic 的学习率 · learning rate of the critic
 train_policy_iterations = 80  # 每轮更新 actor 的次数上限 · actor updates in each epoch, at most
 train_value_iterations = 80  # 每轮更新 critic 的次数 · critic updates in each epoch
-lam = 0.97  # 优势的 λ，见 (2)；原文实际用 0.95 · λ of the advantages, see (2); the tutorial used 0.95
+lam = 0.97  # 优势的 λ，见 (2)；原文没传给 Buffer，实际是 0.95 · λ of the advantages, see (2)
 target_kl = 0.01  # KL 超过它的 1.5 倍，actor 停止更新，见 (6) · actor updates end at KL > 1.5 × this, see (6)
 hidden_sizes = (64, 64)  # 各隐藏层的神经元个数 · units in each hidden layer
 render = False  # 训练时显示画面 · a live window while training
@@ -141,7 +141,7 @@ def discounted_cumulative_sums(x, discount):
 
 # (2) 训练数据 · The steps of one epoch
 class Buffer:
-    """一轮的数据、优势和回报；不用默认的 gamma、lam。· An epoch's data, Â, R; gamma and lam are passed."""
+    """一轮的数据、优势和回报；默认的 gamma、lam 用不到。· An epoch's data, Â, R; both defaults are unused."""
 
     def __init__(self, observation_dimensions, size, gamma=0.99, lam=0.95):
         self.observation_buffer = np.zeros((size, observation_dimensions), dtype=np.float32)  # s 状态 · state
@@ -168,23 +168,23 @@ class Buffer:
         Â[t] = δ[t] + γλ Â[t+1],  Â[T] = 0,  δ[t] = r[t] + γ V(s[t+1]) − V(s[t]),  V(s[T]) = last_value  [GAE]
 
         轨迹在 T 结束：一局结束，或一轮采满而这一局还没玩完。T 以后的奖励看不到，由 last_value 代替：一局
-        结束，是 0；没玩完，还会有奖励，用 critic 的预测 V(s[T])。接在 rewards 和 values 末尾，供 R 和 δ 用。
+        结束，是 0（满 200 步也是，见 finish）；没玩完，还会有奖励，用 critic 的预测 V(s[T])。
         δ 叫时序差分 (TD) 误差：走一步以后，回报的估计由 V(s[t]) 变成 r[t] + γ V(s[t+1])，后者有真实的奖励，更
         可信。δ 是两者之差；δ > 0，这一步就比预料的好。
-        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，波动小，但有偏差，因为 V
-        不准；λ = 1 时，中间的 V 都抵消，Â = R − V，没有这种偏差，但能撑几步有运气的成分，波动大。
+        Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，波动小，但 V 不准就有偏差；
+        λ = 1 时，中间的 V 抵消，Â = R − V（下例 0.71, −0.1, −1），没有这种偏差，但含以后的运气，波动大。
         例：得了三次奖励 1 后倒下，假设 V 都是 2；γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1
         （0.8 = 1 + 0.9 × 2 − 2）；Â = 0.74, −0.07, −1。第二步的 δ 为正，但也要算上倒下：0.8 − 0.873 ≈ −0.07。
 
         A trajectory ends at T: where an episode ends, or where a full epoch cuts it off. The rewards after T
-        are not seen; last_value stands for them: 0 if the episode is over; if not, more would come, and the
-        critic predicts it: V(s[T]). It is appended to rewards, for R, and to values, for the last δ.
+        are not seen; last_value stands for them: 0 if the episode is over (at step 200, too: see finish). If
+        not, more would come, and the critic predicts it: V(s[T]).
         δ is the temporal difference (TD) error: after one step, the estimate of the return changes from
         V(s[t]) to r[t] + γ V(s[t+1]), which is better, as it has a real reward in it. δ is the difference; if
         it is positive, the step went better than expected.
         Â, the sum of the δ from this step on, discounted by γλ, is generalized advantage estimation (GAE).
-        With λ = 0, Â = δ has little variance, but a bias where V is wrong. With λ = 1, the V in between
-        cancel, and Â = R − V is free of this bias, but varies with luck: how long an episode lasts.
+        With λ = 0, Â = δ varies little, but is biased where V is wrong. With λ = 1, the V in between cancel:
+        Â = R − V (0.71, −0.1, −1 below) has no such bias, but varies with the luck of all later steps.
         Example: a fall after three rewards of 1; say each V is 2; γ = 0.9, λ = 0.97. R = 2.71, 1.9, 1;
         δ = 0.8, 0.8, −1 (0.8 is 1 + 0.9 × 2 − 2); Â = 0.74, −0.07, −1. The second δ is positive, but the fall
         after it counts, too: 0.8 + 0.873 × (−1) ≈ −0.07.
@@ -253,39 +253,39 @@ def sample_action(observation):
 def train_policy(observation_buffer, action_buffer, logprobability_buffer, advantage_buffer):
     """mean(min(ρ Â, clip(ρ, 1−ε, 1+ε) Â)) → max,  ρ = π(a|s) / π_old(a|s),  ε = clip_ratio  [PPO, eq. 7]
 
-    用整批数据更新一次 actor，返回 KL 的估计。logprobability_buffer 就是 log π_old；第一次更新时，ρ = 1。
-    概率比 ρ：π_old 是玩这一轮时的策略，π 是现在的。普通的策略梯度最大化 mean(Â log π(a|s))，像分类：抽到的
-    动作当标签，Â 当权重，为正就增大它的概率，为负就减小。但这只对 π 自己抽的动作成立，所以每个梯度 Â ∇log π
-    要乘以 ρ（重要性采样）：现在概率是当时两倍的动作，算两份。π_old 不变，ρ ∇log π 就是 ∇ρ，所以目标是 ρÂ。
-    裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就
-    走够了：min 取裁剪项，是常数，梯度为 0，不再起作用（B、D，ε = 0.2）。走反了，min 取 ρÂ，拉回来（C、E）。
-    KL 散度：对 π_old 抽的动作，取 log π_old − log π 的平均值；相同就是 0，差别越大越大。要看它，因为样本共用
-    一个网络，别的样本仍会推动裁剪过的 ρ；KL 太大，就不再更新 actor（论文没有，但常见）。KL 不为负，估计可能。
-
-    Update the actor once, with all the data; return a KL estimate. logprobability_buffer is log π_old.
-    Ratio ρ: π_old is the policy that played this epoch, π the present one. A plain policy gradient maximises
-    mean(Â log π(a|s)). It is like classification, with the action taken as the label and Â as its weight: the
-    action becomes more likely if Â > 0, less likely if Â < 0. But it holds only for actions drawn by π
-    itself, so each gradient Â ∇log π is multiplied by ρ (importance sampling): an action that is now twice as
-    likely counts twice. As π_old is constant, ρ ∇log π = ∇ρ, so the objective is ρÂ. At first, ρ = 1.
-    Clip and min: the states, too, were reached by π_old, so the further ρ is from 1, the less reliable the
-    data. Once ρ is above 1+ε with Â > 0, or below 1−ε with Â < 0, the min is the clipped term. This is a
-    constant, its gradient is 0, and the sample has no more effect (rows B and D, ε = 0.2). If ρ moved the
-    other way, the min is ρÂ, whose gradient pulls it back (rows C and E).
-    KL divergence: the mean of log π_old − log π over actions drawn by π_old, 0 if the policies are equal,
-    else larger. It is needed because all samples share one network: others may still move a clipped ρ. At a
-    large KL, the actor's updates end: common, but not in the paper. The KL is never negative; this may be.
-
     A  Â =  2, ρ = 1.1: min( 2.2,  2.2) =  2.2    在 1±ε 以内，不裁剪 · within 1±ε: not clipped
     B  Â =  2, ρ = 1.3: min( 2.6,  2.4) =  2.4    走够了，梯度为 0 · far enough: gradient 0
     C  Â =  2, ρ = 0.7: min( 1.4,  1.6) =  1.4    走反了，拉回来 · the wrong way: pulled back
     D  Â = −2, ρ = 0.7: min(−1.4, −1.6) = −1.6    走够了，梯度为 0 · far enough: gradient 0
     E  Â = −2, ρ = 1.3: min(−2.6, −2.4) = −2.6    走反了，拉回来 · the wrong way: pulled back
+
+    用整批数据更新一次 actor，返回 KL 的估计。π_old 是玩这一轮的策略，logprobability_buffer 是 log π_old。
+    概率比 ρ，开始时是 1：普通的策略梯度最大化 mean(Â log π(a|s))，像分类：抽到的动作当标签，Â 当权重，为正就
+    增大它的概率，为负就减小。但这只对 π 自己抽的动作成立，而这些是 π_old 抽的：概率增到两倍的动作，要算两份，
+    即每个梯度 Â ∇log π 乘以 ρ（重要性采样）。ρ ∇log π = ρ ∇π / π = ∇π / π_old = ∇ρ，所以目标是 mean(ρÂ)。
+    裁剪和 min：状态也是 π_old 走到的，ρ 离 1 越远，数据越不可靠。Â > 0 而 ρ > 1+ε，或 Â < 0 而 ρ < 1−ε，就
+    走够了：min 取裁剪项，是常数，梯度为 0，不再起作用（B、D）。走反了，min 取 ρÂ，拉回来（C、E）。
+    KL 散度：π_old 抽的动作上 log π_old − log π 的平均值，相同时为 0。要看它，因为各样本共用一个网络，别的样本
+    仍会推动裁剪过的 ρ。太大，这一轮就不再更新 actor（论文没有，但常见）。真正的 KL 不会为负，这个估计有可能。
+
+    Update the actor once, with all the data; return an estimate of the KL. π_old is the policy that played
+    this epoch, π the present one; logprobability_buffer is log π_old.
+    Ratio ρ, at first 1: a plain policy gradient maximises mean(Â log π(a|s)). It is like classification, with
+    the action taken as the label and Â as its weight: the action becomes more likely if Â > 0, less likely if
+    Â < 0. But this holds only for actions drawn by π, and these were drawn by π_old. An action that is now
+    twice as likely must count twice: each gradient Â ∇log π is multiplied by ρ (importance sampling). As ρ
+    ∇log π = ρ ∇π / π = ∇π / π_old = ∇ρ, the objective is mean(ρÂ).
+    Clip and min: the states, too, were reached by π_old, so the further ρ is from 1, the less reliable the
+    data. Once ρ is above 1+ε with Â > 0, or below 1−ε with Â < 0, the min is the clipped term, a constant:
+    gradient 0, no effect (B, D). If ρ went the wrong way, the min is ρÂ; its gradient pulls it back (C, E).
+    KL divergence: the mean of log π_old − log π over actions drawn by π_old, 0 if the policies are equal. It
+    is needed, as all samples share one network: others may still move a clipped ρ. If the KL is large, the
+    actor rests until the next epoch (common, but not in the paper). A true KL is never negative; this may be.
     """
     with tf.GradientTape() as tape:
         ratio = tf.exp(logprobabilities(actor(observation_buffer), action_buffer) - logprobability_buffer)
-        # clip(ρ) Â 最大能有多大：A、C、E 里是 2.4、2.4、−1.6，比上面的大，但 min 还是取 ρÂ，结果一样。
-        # The most that clip(ρ) Â can be. A, C, E: 2.4, 2.4, −1.6, more than above, but the min is ρÂ anyway.
+        # 不写 clip(ρ) Â，只写会起作用的界限乘以 Â：A、C、E 的后一个数变大 (2.4, 2.4, −1.6)，min 不变。
+        # Not clip(ρ) Â, but the limit that matters times Â: 2.4, 2.4, −1.6 in A, C, E; the min is the same.
         # 原文有误：说“带权重裁剪”，其实裁剪的是 ρ。· Tutorial error: it says that weights are clipped.
         min_advantage = tf.where(
             advantage_buffer > 0, (1 + clip_ratio) * advantage_buffer, (1 - clip_ratio) * advantage_buffer
@@ -327,10 +327,10 @@ num_actions = env.action_space.n
 buffer = Buffer(observation_dimensions, steps_per_epoch, gamma, lam)
 
 observation_input = keras.Input(shape=(observation_dimensions,), dtype=tf.float32)
-# 原文有误：说“概率分布的对数”，其实是 logits，见 (4)。· Logits, see (4). Tutorial error: "logarithms".
+# 原文有误：说“概率分布的对数”，其实是打分，见 (4)。· Scores, see (4). Tutorial error: "logarithms".
 logits = mlp(observation_input, list(hidden_sizes) + [num_actions], tf.tanh, None)
 actor = keras.Model(inputs=observation_input, outputs=logits)
-# 变成 (batch,)，否则 R − V 会广播成 (batch, batch)。· To (batch,), or R − V would be (batch, batch).
+# (batch, 1) 变成 (batch,)，否则 R − V 会广播成方阵。· Else R − V would broadcast to (batch, batch).
 value = tf.squeeze(mlp(observation_input, list(hidden_sizes) + [1], tf.tanh, None), axis=1)
 critic = keras.Model(inputs=observation_input, outputs=value)
 
@@ -370,11 +370,11 @@ def record_gif(name):
 #     for _: train_value_function                                    update
 #     print: sum_length / num_episodes                               train
 # 原文的 env.step 在 critic 之前，结果相同。· The tutorial has env.step before critic, with the same results.
-# rollout 编成一张图，每轮只调用一次，因为从 Python 调用 TensorFlow，比网络的计算还费时。可以当普通的 Python
-# 读：t 和 done 是张量，for 和 if 也在图里，每步都执行 (AutoGraph)；@in_python 让图按顺序调用 step、finish。
-# rollout is compiled into a graph and called once an epoch, as each call from Python into TensorFlow takes
-# longer than the networks' computation. Read it as plain Python: t and done are tensors, so `for` and `if`
-# are in the graph, too, and run at every step (AutoGraph); @in_python lets it call step and finish, in order.
+# 图只为速度：从 Python 调用 TensorFlow，比网络的计算还费时，所以 rollout 是一张图，每轮调用一次。不看装饰器，
+# 它就是原文的 for t：t、done 是张量，for 和 if 也在图里 (AutoGraph)；@in_python 让图调用 step、finish。
+# The graph is for speed alone: a call from Python into TensorFlow takes longer than the networks do, so
+# rollout is one graph, called once an epoch. Decorators aside, it is the tutorial's loop over t: as t and
+# done are tensors, `for` and `if` are in the graph (AutoGraph); @in_python lets it call step and finish.
 def train():
     """训练；遇到 inf 或 NaN，抛出 FloatingPointError。· Train; FloatingPointError at inf or NaN."""
     buffer.pointer, buffer.trajectory_start_index = 0, 0  # 上次训练可能中断 · after an interrupted training
@@ -401,7 +401,7 @@ def rollout(observation):
         logits, action = sample_action(observation)
         value_t = critic(observation)  # V(s)
         logprobability_t = logprobabilities(logits, action)
-        observation, done = step(observation, action, value_t, logprobability_t)  # 成为 s′ · now s′
+        observation, done = step(observation, action, value_t, logprobability_t)  # 下一个 s · the next s
         if done or t == steps_per_epoch - 1:
             observation, _ = finish(done, observation)  # 下一局的 s · now of the next episode
             num_episodes += 1
@@ -431,8 +431,8 @@ def step(observation, action, value_t, logprobability_t):
 @in_python
 def finish(done, observation):
     """结束一条轨迹，另开一局；像 step 一样返回。· End a trajectory, start an episode; return as step does."""
-    # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s′) 更准。
-    # As in the tutorial, step 200 is treated as a fall: 0. The pole still stands: V(s′) would be better.
+    # 与原文一样，走满 200 步也按倒下算，取 0；杆子其实没倒，取 V(s[T]) 更准。
+    # As in the tutorial, step 200 is treated as a fall: 0. The pole still stands: V(s[T]) would be better.
     last_value = 0 if done else critic(observation)
     buffer.finish_trajectory(last_value)
     return np.float32(env.reset()), False
