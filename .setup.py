@@ -16,7 +16,7 @@ QUESTION = """import ctypes, ensurepip, platform, ssl, sys
 if sys.maxsize > 2**32 and platform.machine() in ['x86_64', 'AMD64', 'aarch64', 'arm64']:
     print('%d.%d' % sys.version_info[:2])"""
 
-NO_PACKAGES = """安装失败：pip 没有装上，原因见上。请检查网络（可用 PIP_INDEX_URL 指定镜像）和磁盘（2 GB）
+NO_PACKAGES = """安装失败：pip 没装上所需的包，原因见上。请检查网络（PIP_INDEX_URL 可指定镜像）、磁盘（2 GB）
 Set-up failed: see above why pip stopped. Check the network (PIP_INDEX_URL names a mirror), the disk (2 GB)"""
 NO_PYTHON = """安装失败：没有可用的 64 位 Python 3.10 或 3.11，也下载不到。请安装一个（Windows ARM64 不行）
 Set-up failed: no 64-bit Python 3.10 or 3.11, and none to fetch. Install one (Windows ARM64 will not do)"""

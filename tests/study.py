@@ -4,6 +4,7 @@
 README's curves and prints its table. `--draw` trains nothing.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -130,7 +131,9 @@ def draw(results):
 
 def main():
     """Train, evaluate and keep, unless told to draw only; then draw and print."""
-    if "--draw" not in sys.argv:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draw", action="store_true", help="train nothing")
+    if not parser.parse_args().draw:
         games = [f"{game} {options}".strip() for game in GAMES for options in ("", TUTORIALS)]
         jobs = [(seed, setting) for setting in [*SETTINGS, *games] for seed in range(1, 11)]
         with ProcessPoolExecutor() as pool:
