@@ -7,8 +7,8 @@ PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a
 打折；预测叫价值 V(s)。要两个，因为结果好，可能是动作好，也可能只是状态好。实际比预测好多少，就是优势 Â。
 每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再用全部数据更新两个网络几十次：优势为正的动作，概率
 增大；为负的，概率减小。更新一次，数据就是旧策略采的了，普通的策略梯度法只能扔掉重采；PPO 接着用，但不许策略
-走远：裁剪使好的动作概率增到 1.2 倍、坏的减到 0.8 倍以后，再变没有好处；KL 散度，即新旧策略的差别，太大就停。
-打印的“平均奖励”是每局的平均步数，从 20 左右升到 190 上下，最多 200；R 打折，不超过 1/(1−γ) = 10。
+走远：裁剪使好的动作概率增到 1.2 倍、坏的减到 0.8 倍以后，再变没有好处；新旧策略的差别（KL 散度）太大，actor
+这一轮就停止更新。打印的“平均奖励”是每局平均步数，从 20 左右升到 190 上下；R 打折，不超过 1/(1−γ) = 10。
 
 "The tutorial" is a Chinese one that this file follows; "Differs" and "Tutorial error" are for its readers. To
 learn PPO, read About CartPole, Hyperparameters, Model definition, Game and networks, and Training.
@@ -174,7 +174,7 @@ class Buffer:
         Â 是这一步及以后的 δ 按 γλ 打折的和，叫广义优势估计 (GAE)。λ = 0 时 Â = δ，波动小，但 V 不准就有偏差；
         λ = 1 时，中间的 V 抵消，Â = R − V（下例 0.71, −0.1, −1），没有这种偏差，但含以后的运气，波动大。
         例：得了三次奖励 1 后倒下，假设 V 都是 2；γ = 0.9，λ = 0.97。R = 2.71, 1.9, 1；δ = 0.8, 0.8, −1
-        （0.8 = 1 + 0.9 × 2 − 2）；Â = 0.74, −0.07, −1。第二步的 δ 为正，但也要算上倒下：0.8 − 0.873 ≈ −0.07。
+        （1 + 0.9 × 2 − 2，最后 1 + 0 − 2）；Â = 0.74, −0.07, −1。第二步也要算上倒下：0.8 − γλ × 1 ≈ −0.07。
 
         A trajectory ends at T: where an episode ends, or where a full epoch cuts it off. The rewards after T
         are not seen; last_value stands for them: 0 if the episode is over (at step 200, too: see finish). If
@@ -186,8 +186,8 @@ class Buffer:
         With λ = 0, Â = δ varies little, but is biased where V is wrong. With λ = 1, the V in between cancel:
         Â = R − V (0.71, −0.1, −1 below) has no such bias, but varies with the luck of all later steps.
         Example: a fall after three rewards of 1; say each V is 2; γ = 0.9, λ = 0.97. R = 2.71, 1.9, 1;
-        δ = 0.8, 0.8, −1 (0.8 is 1 + 0.9 × 2 − 2); Â = 0.74, −0.07, −1. The second δ is positive, but the fall
-        after it counts, too: 0.8 + 0.873 × (−1) ≈ −0.07.
+        δ = 0.8, 0.8, −1 (1 + 0.9 × 2 − 2, last 1 + 0 − 2); Â = 0.74, −0.07, −1. The second δ is positive,
+        but the fall after it counts, too: 0.8 − γλ × 1 ≈ −0.07.
         """
         path_slice = slice(self.trajectory_start_index, self.pointer)
         rewards = np.append(self.reward_buffer[path_slice], last_value)  # r[0], …, r[T−1], R[T]
