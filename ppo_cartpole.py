@@ -8,7 +8,7 @@ PPO 训练两个小网络。actor 是策略 π(a|s)：在状态 s 下选动作 a
 每轮 (epoch) 用当前策略重新玩 5000 步，算出每步的 R 和 Â，再用全部数据更新两个网络几十次：优势为正的动作，概率
 增大；为负的，概率减小。更新一次，数据就是旧策略采的了，普通的策略梯度法只能扔掉重采；PPO 接着用，但不许策略
 走远：裁剪使好的动作概率增到 1.2 倍、坏的减到 0.8 倍以后，再变没有好处；新旧策略的差别（KL 散度）太大，actor
-这一轮就停止更新。打印的“平均奖励”是每局平均步数，从 20 左右升到 190 上下；R 打折，不超过 1/(1−γ) = 10。
+这一轮就停止更新。打印的“平均奖励”是每局平均步数，从 20 升到约 190，最多 200；R 打折，不超过 1/(1−γ) = 10。
 
 "The tutorial" is a Chinese one that this file follows; "Differs" and "Tutorial error" are for its readers. To
 learn PPO, read About CartPole, Hyperparameters, Model definition, Game and networks, and Training.
@@ -22,7 +22,7 @@ advantage become more likely, those with a negative one less likely. After one u
 policy's, and a plain policy gradient would have to discard them. PPO goes on, but stays near the old policy:
 clipping leaves nothing to gain once a good action is 1.2 times, or a bad one 0.8 times, as likely as before,
 and at a large KL divergence, how different both policies are, the actor rests until the next epoch.
-The printed average reward, an episode's mean length, rises from 20 to about 190; R stays below 1/(1−γ) = 10.
+The printed average reward, mean episode length, rises from 20 to about 190 of 200; R is below 1/(1−γ) = 10.
 PPO: Schulman et al. 2017, arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016, arxiv.org/abs/1506.02438.
 """
 
